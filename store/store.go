@@ -1,0 +1,131 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"sync"
+
+	"github.com/breakwater-registry/breakwater/internal/core"
+)
+
+// Journal is told of every change of the images before it is committed.
+type Journal interface {
+	// Append writes the entries durably and returns their sequence numbers.
+	Append(entries []core.JournalEntry) (from, to uint64, err error)
+	// Abort voids entries whose commit failed after all.
+	Abort(from, to uint64) error
+}
+
+// Store is an open database: one writer that commits in groups, and a pool of
+// readers that never wait for it.
+type Store struct {
+	dialect dialect
+	write   *sql.DB
+	read    *sql.DB
+	journal Journal
+	readers chan *conn
+	jobs    chan *job
+	stop    chan struct{} // closed when no more work is taken
+	ended   chan struct{} // closed when the writer has done its last
+	closing sync.Once
+}
+
+// Open opens or creates the SQLite database at path and brings its schema up
+// to date. A database of a newer version is refused with CodePrecondition.
+func Open(ctx context.Context, path string, journal Journal) (*Store, error) {
+	if err := createPrivate(path); err != nil {
+		return nil, err
+	}
+	return open(ctx, sqliteDialect, sqliteDSN(path, false), sqliteDSN(path, true), journal)
+}
+
+// createPrivate makes the file before SQLite would with wider permissions; the
+// write-ahead log inherits them.
+func createPrivate(path string) error {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return fmt.Errorf("open database: %w", err)
+	}
+	return f.Close()
+}
+
+func open(ctx context.Context, d dialect, writeDSN, readDSN string, journal Journal) (_ *Store, err error) {
+	s := &Store{dialect: d, journal: journal, jobs: make(chan *job, maxBatch), stop: make(chan struct{}), ended: make(chan struct{})}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.closePools())
+		}
+	}()
+	if s.write, err = sql.Open(d.driver, writeDSN); err != nil {
+		return nil, fmt.Errorf("open database: %w", err)
+	}
+	writer, err := newConn(ctx, s.write)
+	if err != nil {
+		return nil, fmt.Errorf("open database: %w", err)
+	}
+	if err := migrate(d, writer); err != nil {
+		return nil, err
+	}
+	if s.read, err = sql.Open(d.driver, readDSN); err != nil {
+		return nil, fmt.Errorf("open database: %w", err)
+	}
+	if err := s.fillReaders(ctx); err != nil {
+		return nil, err
+	}
+	go s.runWriter(writer)
+	return s, nil
+}
+
+func (s *Store) fillReaders(ctx context.Context) error {
+	n := max(4, runtime.NumCPU())
+	s.readers = make(chan *conn, n)
+	for range n {
+		c, err := newConn(ctx, s.read)
+		if err != nil {
+			return fmt.Errorf("open database reader: %w", err)
+		}
+		s.readers <- c
+	}
+	return nil
+}
+
+// Close commits what is queued and closes the database.
+func (s *Store) Close() error {
+	s.closing.Do(func() { close(s.stop) })
+	<-s.ended
+	return s.closePools()
+}
+
+func (s *Store) closePools() error {
+	var errs []error
+	for _, db := range []*sql.DB{s.read, s.write} {
+		if db != nil {
+			errs = append(errs, db.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// View runs fn in a read transaction: all it reads is of one moment.
+func (s *Store) View(ctx context.Context, fn func(*Tx) error) error {
+	select { // alone, because a free reader must not win against it
+	case <-s.stop:
+		return errClosed
+	default:
+	}
+	select {
+	case c := <-s.readers:
+		defer func() { s.readers <- c }()
+		return c.view(s.dialect, fn)
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-s.stop:
+		return errClosed
+	}
+}
+
+var errClosed = core.Errorf(core.CodeUnavailable, "the registry is shutting down; try again in a moment")

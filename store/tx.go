@@ -1,0 +1,179 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"time"
+
+	"github.com/breakwater-registry/breakwater/internal/core"
+)
+
+// maxStatements bounds how many prepared statements a connection keeps; lists
+// with filters make many different ones.
+const maxStatements = 400
+
+// conn is one connection of the pool with the statements prepared on it.
+type conn struct {
+	sql   *sql.Conn
+	stmts map[string]*sql.Stmt
+}
+
+func newConn(ctx context.Context, db *sql.DB) (*conn, error) {
+	c, err := db.Conn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &conn{sql: c, stmts: map[string]*sql.Stmt{}}, nil
+}
+
+// Statements run without the request's context: each is short, and a commit
+// must not depend on whether the client of one of its parts hung up.
+func background() context.Context { return context.Background() }
+
+// stmt returns the prepared statement of query; done must be called after use.
+func (c *conn) stmt(query string) (stmt *sql.Stmt, done func(), err error) {
+	if s, ok := c.stmts[query]; ok {
+		return s, func() {}, nil
+	}
+	s, err := c.sql.PrepareContext(background(), query)
+	if err != nil {
+		return nil, nil, fmt.Errorf("prepare %q: %w", query, err)
+	}
+	if len(c.stmts) >= maxStatements {
+		return s, func() { _ = s.Close() }, nil
+	}
+	c.stmts[query] = s
+	return s, func() {}, nil
+}
+
+func (c *conn) exec(query string, args ...any) (int64, error) {
+	stmt, done, err := c.stmt(query)
+	if err != nil {
+		return 0, err
+	}
+	defer done()
+	result, err := stmt.ExecContext(background(), args...)
+	if err != nil {
+		return 0, wrapError(err)
+	}
+	n, err := result.RowsAffected()
+	return n, wrapError(err)
+}
+
+func (c *conn) view(d dialect, fn func(*Tx) error) (err error) {
+	if _, err := c.exec(d.beginRead); err != nil {
+		return fmt.Errorf("begin: %w", err)
+	}
+	defer func() {
+		if _, e := c.exec("ROLLBACK"); e != nil && err == nil {
+			err = fmt.Errorf("end of read: %w", e)
+		}
+	}()
+	return fn(&Tx{conn: c, now: time.Now()})
+}
+
+// Tx is one transaction. It is valid inside the function it was given to, and
+// for one goroutine.
+type Tx struct {
+	conn    *conn
+	now     time.Time
+	journal []core.JournalEntry
+	after   []func()
+}
+
+// Now is the moment of the transaction: the same for all it writes.
+func (tx *Tx) Now() time.Time { return tx.now }
+
+// Record adds entries to the journal; they are durable before the transaction
+// is committed, and gone when it is rolled back.
+func (tx *Tx) Record(entries ...core.JournalEntry) { tx.journal = append(tx.journal, entries...) }
+
+// AfterCommit has fn run once the transaction is durable.
+func (tx *Tx) AfterCommit(fn func()) { tx.after = append(tx.after, fn) }
+
+func (tx *Tx) exec(query string, args ...any) (int64, error) { return tx.conn.exec(query, args...) }
+
+// execOne is exec of a statement that must change a row: ErrNoRow otherwise.
+func (tx *Tx) execOne(query string, args ...any) error {
+	n, err := tx.exec(query, args...)
+	if err == nil && n == 0 {
+		return ErrNoRow
+	}
+	return err
+}
+
+// get reads the one row of query into dest; ErrNoRow when there is none.
+func (tx *Tx) get(query string, args []any, dest ...any) error {
+	stmt, done, err := tx.conn.stmt(query)
+	if err != nil {
+		return err
+	}
+	defer done()
+	return wrapError(stmt.QueryRowContext(background(), args...).Scan(dest...))
+}
+
+// scanner is a row to scan.
+type scanner interface{ Scan(dest ...any) error }
+
+// each calls fn for every row of query.
+func (tx *Tx) each(query string, args []any, fn func(scanner) error) error {
+	stmt, done, err := tx.conn.stmt(query)
+	if err != nil {
+		return err
+	}
+	defer done()
+	rows, err := stmt.QueryContext(background(), args...)
+	if err != nil {
+		return wrapError(err)
+	}
+	defer rows.Close() //nolint:errcheck // rows.Err below tells of any failure
+	for rows.Next() {
+		if err := fn(rows); err != nil {
+			return err
+		}
+	}
+	return wrapError(rows.Err())
+}
+
+// list collects every row of query as scan reads it.
+func list[T any](tx *Tx, query string, args []any, scan func(scanner) (T, error)) ([]T, error) {
+	var all []T
+	err := tx.each(query, args, func(row scanner) error {
+		v, err := scan(row)
+		all = append(all, v)
+		return err
+	})
+	return all, err
+}
+
+// one reads the single row of query as scan reads it; ErrNoRow when there is none.
+func one[T any](tx *Tx, query string, args []any, scan func(scanner) (T, error)) (T, error) {
+	var zero T
+	stmt, done, err := tx.conn.stmt(query)
+	if err != nil {
+		return zero, err
+	}
+	defer done()
+	v, err := scan(stmt.QueryRowContext(background(), args...))
+	if err != nil {
+		return zero, wrapError(err)
+	}
+	return v, nil
+}
+
+// micros is how a time is stored; the zero time is 0.
+func micros(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMicro()
+}
+
+// at is the time that was stored as us.
+func at(us int64) time.Time {
+	if us == 0 {
+		return time.Time{}
+	}
+	return time.UnixMicro(us).UTC()
+}

@@ -1,0 +1,187 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/breakwater-registry/breakwater/internal/core"
+)
+
+// maxBatch bounds how many transactions share one commit.
+const maxBatch = 64
+
+// job is one Update on its way through the writer.
+type job struct {
+	fn    func(*Tx) error
+	tx    *Tx
+	err   error
+	panic any
+	done  chan struct{}
+}
+
+// Update runs fn in a write transaction and returns when it is durable.
+// Transactions that wait at the same time are committed together, each in a
+// savepoint of its own, so that one failing leaves the others alone. fn must
+// not call View or Update.
+func (s *Store) Update(ctx context.Context, fn func(*Tx) error) error {
+	j := &job{fn: fn, done: make(chan struct{})}
+	select { // alone, because the queue may still have room
+	case <-s.stop:
+		return errClosed
+	default:
+	}
+	select {
+	case s.jobs <- j:
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-s.stop:
+		return errClosed
+	}
+	select {
+	case <-j.done:
+	case <-s.ended:
+		// The writer may have answered while it stopped.
+		select {
+		case <-j.done:
+		default:
+			return errClosed
+		}
+	}
+	if j.panic != nil {
+		panic(j.panic)
+	}
+	return j.err
+}
+
+func (s *Store) runWriter(c *conn) {
+	defer close(s.ended)
+	for {
+		select {
+		case j := <-s.jobs:
+			s.runBatch(c, s.collect(j))
+		case <-s.stop:
+			for {
+				select {
+				case j := <-s.jobs:
+					s.runBatch(c, s.collect(j))
+				default:
+					return
+				}
+			}
+		}
+	}
+}
+
+// collect takes what has queued up behind first.
+func (s *Store) collect(first *job) []*job {
+	batch := []*job{first}
+	for len(batch) < maxBatch {
+		select {
+		case j := <-s.jobs:
+			batch = append(batch, j)
+		default:
+			return batch
+		}
+	}
+	return batch
+}
+
+func (s *Store) runBatch(c *conn, batch []*job) {
+	if err := s.commitBatch(c, batch); err != nil {
+		for _, j := range batch {
+			if j.err == nil {
+				j.err = err
+			}
+		}
+	}
+	for _, j := range batch {
+		if j.err == nil && j.panic == nil {
+			for _, fn := range j.tx.after {
+				fn()
+			}
+		}
+		close(j.done)
+	}
+}
+
+// commitBatch runs the jobs, journals what they did and commits. Its error
+// means that nothing of the batch happened.
+func (s *Store) commitBatch(c *conn, batch []*job) (err error) {
+	if _, err := c.exec(s.dialect.beginWrite); err != nil {
+		return writeError("begin", err)
+	}
+	committed := false
+	defer func() {
+		if !committed {
+			_, _ = c.exec("ROLLBACK") // the error that led here is the one to report
+		}
+	}()
+	now := time.Now()
+	var entries []core.JournalEntry
+	good := 0
+	for _, j := range batch {
+		if err := runJob(c, j, now); err != nil {
+			return err
+		}
+		if j.err == nil && j.panic == nil {
+			entries = append(entries, j.tx.journal...)
+			good++
+		}
+	}
+	if good == 0 {
+		return nil
+	}
+	var from, to uint64
+	if len(entries) > 0 {
+		if from, to, err = s.journal.Append(entries); err != nil {
+			return fmt.Errorf("journal: %w", err)
+		}
+	}
+	if _, err = c.exec("COMMIT"); err == nil {
+		committed = true
+		return nil
+	}
+	err = writeError("commit", err)
+	if len(entries) > 0 {
+		if e := s.journal.Abort(from, to); e != nil {
+			return fmt.Errorf("%w; and the journal: %w", err, e)
+		}
+	}
+	return err
+}
+
+// runJob runs one job in a savepoint. Its own error is the connection's, not the job's.
+func runJob(c *conn, j *job, now time.Time) error {
+	if _, err := c.exec("SAVEPOINT job"); err != nil {
+		return writeError("savepoint", err)
+	}
+	j.tx = &Tx{conn: c, now: now}
+	func() {
+		defer func() { j.panic = recover() }()
+		j.err = j.fn(j.tx)
+	}()
+	if j.err != nil || j.panic != nil {
+		if noSpace(j.err) {
+			j.err = writeError("write", j.err)
+		}
+		if _, err := c.exec("ROLLBACK TO SAVEPOINT job"); err != nil {
+			return writeError("rollback", err)
+		}
+	}
+	if _, err := c.exec("RELEASE SAVEPOINT job"); err != nil {
+		return writeError("release", err)
+	}
+	return nil
+}
+
+func writeError(step string, err error) error {
+	if noSpace(err) {
+		return &core.Error{
+			Code:    core.CodeNoSpace,
+			Message: "the registry's disk is full; nothing was changed. Ask the administrator to free space, then try again",
+			Err:     fmt.Errorf("%s: %w", step, err),
+		}
+	}
+	return fmt.Errorf("database %s: %w", step, err)
+}
