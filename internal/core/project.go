@@ -58,6 +58,27 @@ func SplitRepository(full string) (project, path string, ok bool) {
 	return project, path, ok && project != "" && path != ""
 }
 
+// MaxRepositoryName bounds a repository's full name in characters, as docker does.
+const MaxRepositoryName = 255
+
+// repositoryName is the grammar of the distribution specification, "Pulling
+// manifests".
+var repositoryName = regexp.MustCompile(`^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*$`)
+
+// IsRepositoryName says whether name obeys the grammar of the distribution
+// specification, whatever its length and whether or not it has a project.
+func IsRepositoryName(name string) bool { return repositoryName.MatchString(name) }
+
+// ValidateRepositoryName checks the full name of a repository that is to be
+// made, PROJECT/NAME.
+func ValidateRepositoryName(full string) error {
+	if _, _, ok := SplitRepository(full); !ok || len(full) > MaxRepositoryName || !IsRepositoryName(full) {
+		return Errorf(CodeBadRequest, "%q is not a repository name: it must be PROJECT/NAME in at most %d lower case letters and digits, in parts joined by '.', '_', '-' or '/'",
+			Clip(full, 64), MaxRepositoryName)
+	}
+	return nil
+}
+
 // Repository is a named set of artifacts within a project.
 type Repository struct {
 	ID            int64

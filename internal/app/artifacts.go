@@ -1,0 +1,291 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"github.com/breakwater-registry/breakwater/internal/core"
+	"github.com/breakwater-registry/breakwater/store"
+)
+
+// Artifact is a manifest with what hangs on it.
+type Artifact struct {
+	core.Artifact
+	Tags     []core.Tag
+	Children []core.Child
+}
+
+// Artifacts lists the artifacts of a repository; tagged selects those with or
+// without a tag, nil both.
+func (a *App) Artifacts(ctx context.Context, c core.Caller, full string, tagged *bool, q core.Query) (list []Artifact, total int64, err error) {
+	err = a.view(ctx, c, func(s *session) error {
+		_, repo, err := s.repository(full, core.ResArtifact, core.ActList)
+		if err != nil {
+			return err
+		}
+		plain, n, err := s.Tx.Artifacts(repo.ID, tagged, q)
+		if err != nil {
+			return err
+		}
+		total = n
+		list, err = s.complete(plain)
+		return err
+	})
+	return list, total, err
+}
+
+// complete adds tags and children to the artifacts.
+func (s *session) complete(plain []core.Artifact) ([]Artifact, error) {
+	ids := make([]int64, len(plain))
+	for i, p := range plain {
+		ids[i] = p.ID
+	}
+	tags, err := s.TagsOf(ids)
+	if err != nil {
+		return nil, err
+	}
+	children, err := s.ChildrenOf(ids)
+	if err != nil {
+		return nil, err
+	}
+	list := make([]Artifact, len(plain))
+	for i, p := range plain {
+		list[i] = Artifact{p, tags[p.ID], children[p.ID]}
+	}
+	return list, nil
+}
+
+// find returns the artifact that a tag or digest names.
+func (s *session) find(full, reference string) (core.Artifact, error) {
+	digest := reference
+	if !isDigest(reference) {
+		m, err := s.ManifestByTag(full, reference)
+		if err != nil {
+			return core.Artifact{}, absent(err, full, reference)
+		}
+		digest = m.Digest
+	}
+	found, err := s.ArtifactByDigest(full, digest)
+	return found, absent(err, full, reference)
+}
+
+func absent(err error, full, reference string) error {
+	if err == store.ErrNoRow {
+		return core.Errorf(core.CodeNotFound, "artifact %s not found in %s", core.Clip(reference, 160), full)
+	}
+	return err
+}
+
+// Artifact returns one artifact by tag or digest.
+func (a *App) Artifact(ctx context.Context, c core.Caller, full, reference string) (artifact Artifact, err error) {
+	err = a.view(ctx, c, func(s *session) error {
+		if _, _, err := s.repository(full, core.ResArtifact, core.ActRead); err != nil {
+			return err
+		}
+		found, err := s.find(full, reference)
+		if err != nil {
+			return err
+		}
+		list, err := s.complete([]core.Artifact{found})
+		if err == nil {
+			artifact = list[0]
+		}
+		return err
+	})
+	return artifact, err
+}
+
+// Accessories lists the manifests that refer to an artifact, such as
+// signatures, and counts all that match.
+func (a *App) Accessories(ctx context.Context, c core.Caller, full, reference string, q core.Query) (list []core.Artifact, total int64, err error) {
+	err = a.view(ctx, c, func(s *session) error {
+		_, repo, err := s.repository(full, core.ResAccessory, core.ActList)
+		if err != nil {
+			return err
+		}
+		found, err := s.find(full, reference)
+		if err != nil {
+			return err
+		}
+		list, total, err = s.Tx.Accessories(repo.ID, found.Digest, q)
+		return err
+	})
+	return list, total, err
+}
+
+// DeleteArtifact deletes an artifact by tag or digest with all its tags and, as
+// Harbor does, with the children and referrers that nothing else holds.
+func (a *App) DeleteArtifact(ctx context.Context, c core.Caller, full, reference string) error {
+	return a.update(ctx, c, func(s *session) error {
+		project, repo, err := s.deletable(full, core.ResArtifact)
+		if err != nil {
+			return err
+		}
+		found, err := s.find(full, reference)
+		if err != nil {
+			return err
+		}
+		parent, err := s.ParentOf(found.ID)
+		if err != nil {
+			return err
+		}
+		if parent != "" {
+			return core.Errorf(core.CodePrecondition, "%s is part of the index %s; delete that first", found.Digest, parent)
+		}
+		if err := s.removeDeep(project, repo, found.ID, found.Digest); err != nil {
+			return err
+		}
+		return s.audit(act{operation: "delete", resourceType: "artifact", resource: full + "@" + found.Digest, project: project.ID, digest: found.Digest})
+	})
+}
+
+// removeDeep removes the manifest and then what only it held.
+func (s *session) removeDeep(project core.Project, repo core.Repository, id int64, digest string) error {
+	children, err := s.ChildrenOf([]int64{id})
+	if err != nil {
+		return err
+	}
+	referrers, err := s.Tx.Referrers(repo.Name, digest, "", 0, maxAccessories)
+	if err != nil {
+		return err
+	}
+	if err := s.removeManifest(project, repo, id, digest); err != nil {
+		return err
+	}
+	dependents := children[id]
+	for _, r := range referrers {
+		dependents = append(dependents, core.Child{ID: r.ID, Digest: r.Digest})
+	}
+	for _, d := range dependents {
+		detached, err := s.Detached(d.ID)
+		if err != nil {
+			return err
+		}
+		if detached {
+			if err := s.removeDeep(project, repo, d.ID, d.Digest); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// maxAccessories bounds how many referrers are handled with one artifact.
+const maxAccessories = 10_000
+
+// Tags lists the tags of an artifact.
+func (a *App) Tags(ctx context.Context, c core.Caller, full, reference string, q core.Query) (tags []core.Tag, total int64, err error) {
+	err = a.view(ctx, c, func(s *session) error {
+		if _, _, err := s.repository(full, core.ResTag, core.ActList); err != nil {
+			return err
+		}
+		found, err := s.find(full, reference)
+		if err != nil {
+			return err
+		}
+		tags, total, err = s.Tx.Tags(found.ID, q)
+		return err
+	})
+	return tags, total, err
+}
+
+// CreateTag gives an artifact another name; CodeConflict when it is taken.
+func (a *App) CreateTag(ctx context.Context, c core.Caller, full, reference, tag string) error {
+	return a.update(ctx, c, func(s *session) error {
+		project, repo, err := s.repository(full, core.ResTag, core.ActCreate)
+		if err != nil {
+			return err
+		}
+		if err := s.app.writable(); err != nil {
+			return err
+		}
+		if err := core.ValidateTag(tag); err != nil {
+			return err
+		}
+		found, err := s.find(full, reference)
+		if err != nil {
+			return err
+		}
+		if _, err := s.Tag(repo.ID, tag); err != store.ErrNoRow {
+			if err != nil {
+				return err
+			}
+			return core.Errorf(core.CodeConflict, "tag %s already exists in %s; delete it first to give it to another artifact", tag, full)
+		}
+		if _, err := s.SetTag(repo.ID, found.ID, tag); err != nil {
+			return err
+		}
+		s.Record(core.JournalEntry{Op: core.JournalPutTag, Repository: full, Tag: tag, Digest: found.Digest, Actor: s.username})
+		return s.audit(act{operation: "create", resourceType: "tag", resource: full + ":" + tag, project: project.ID, digest: found.Digest})
+	})
+}
+
+// RemoveTagOf removes a tag that must belong to the artifact named before it.
+func (a *App) RemoveTagOf(ctx context.Context, c core.Caller, full, reference, tag string) error {
+	return a.update(ctx, c, func(s *session) error {
+		project, repo, err := s.deletable(full, core.ResTag)
+		if err != nil {
+			return err
+		}
+		artifact, err := s.find(full, reference)
+		if err != nil {
+			return err
+		}
+		found, err := s.Tag(repo.ID, tag)
+		if err == store.ErrNoRow || (err == nil && found.ArtifactID != artifact.ID) {
+			return core.Errorf(core.CodeNotFound, "tag %s not found on %s", core.Clip(tag, 128), core.Clip(reference, 160))
+		}
+		if err != nil {
+			return err
+		}
+		return s.removeTag(project, repo, found)
+	})
+}
+
+// HistoryEntry is one step of how an image was built (image specification,
+// "Image Configuration").
+type HistoryEntry struct {
+	Created    *time.Time `json:"created,omitempty"`
+	CreatedBy  string     `json:"created_by,omitempty"`
+	Author     string     `json:"author,omitempty"`
+	Comment    string     `json:"comment,omitempty"`
+	EmptyLayer bool       `json:"empty_layer,omitempty"`
+}
+
+// maxConfig is the largest image config that is read, in bytes.
+const maxConfig = 4 << 20
+
+// BuildHistory returns how an image was built, as its config tells;
+// CodeBadRequest for other artifacts.
+func (a *App) BuildHistory(ctx context.Context, c core.Caller, full, reference string) ([]HistoryEntry, error) {
+	var config core.Blob
+	err := a.view(ctx, c, func(s *session) error {
+		if _, _, err := s.repository(full, core.ResArtifactAddition, core.ActRead); err != nil {
+			return err
+		}
+		found, err := s.find(full, reference)
+		if err != nil {
+			return err
+		}
+		if found.Config == "" || found.Kind != core.KindImage {
+			return core.Errorf(core.CodeBadRequest, "%s is no image with a build history", core.Clip(reference, 160))
+		}
+		config, err = s.LiveBlob(found.Config)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	text, err := a.content.ReadBlob(ctx, config, maxConfig)
+	if err != nil {
+		return nil, err
+	}
+	var image struct {
+		History []HistoryEntry `json:"history"`
+	}
+	if err := json.Unmarshal(text, &image); err != nil {
+		return nil, &core.Error{Code: core.CodeBadRequest, Message: "the image's config cannot be read as JSON", Err: err}
+	}
+	return image.History, nil
+}

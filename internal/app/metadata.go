@@ -1,0 +1,133 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+
+	"github.com/breakwater-registry/breakwater/internal/core"
+)
+
+// metaPublic is the one metadata key that is enforced.
+const metaPublic = "public"
+
+// inertMetadata are Harbor's keys whose enforcement this release does not
+// have, with the values that ask for nothing: those are what is the case
+// anyway, and Harbor's clients send them. Every other value is refused, so
+// that nobody relies on a protection that is not there.
+var inertMetadata = map[string][]string{
+	"auto_sbom_generation":           {"false"},
+	"auto_scan":                      {"false"},
+	"enable_content_trust":           {"false"},
+	"enable_content_trust_cosign":    {"false"},
+	"max_upstream_conn":              {"", "-1"},
+	"prevent_vul":                    {"false"},
+	"proxy_cache_filter_kind":        {""},
+	"proxy_cache_filter_pattern":     {""},
+	"proxy_cache_local_on_not_found": {"false"},
+	"proxy_speed_kb":                 {"", "-1"},
+	"retention_id":                   {""},
+	"reuse_sys_cve_allowlist":        {"true", "false"}, // nothing is blocked, and both lists are empty
+	"severity":                       {""},
+}
+
+// checkMetadata refuses metadata that would not be enforced. It returns what
+// is asked for public, nil for nothing.
+func checkMetadata(values map[string]string) (public *bool, err error) {
+	for _, key := range slices.Sorted(maps.Keys(values)) {
+		value := values[key]
+		if key == metaPublic {
+			if value != "true" && value != "false" {
+				return nil, core.Errorf(core.CodeBadRequest, "metadata.public should only be 'true' or 'false', but got: '%s'", core.Clip(value, 64))
+			}
+			on := value == "true"
+			public = &on
+			continue
+		}
+		// A threshold asks for nothing while prevention is off.
+		if key == "severity" && values["prevent_vul"] == "false" {
+			continue
+		}
+		if err := checkInert(key, value); err != nil {
+			return nil, err
+		}
+	}
+	return public, nil
+}
+
+func checkInert(key, value string) error {
+	allowed, known := inertMetadata[key]
+	switch {
+	case !known:
+		return core.Errorf(core.CodeBadRequest, "invalid key: %s; project metadata has no such key", core.Clip(key, 64))
+	case !slices.Contains(allowed, value):
+		return core.Errorf(core.CodeBadRequest, "this release does not enforce %s, so it cannot be set to %q; leave it out",
+			key, core.Clip(value, 64))
+	}
+	return nil
+}
+
+// setMetadata changes the metadata of a project that the caller may change.
+func (s *session) setMetadata(project core.Project, values map[string]string) error {
+	public, err := checkMetadata(values)
+	if err != nil || public == nil || *public == project.Public {
+		return err
+	}
+	if err := s.SetProjectPublic(project.ID, *public); err != nil {
+		return err
+	}
+	return s.audit(act{operation: "update", resourceType: "project", resource: project.Name, project: project.ID,
+		description: fmt.Sprintf("public: %t -> %t", project.Public, *public)})
+}
+
+// ProjectMetadata returns the metadata of a project; the values are texts, as
+// in Harbor.
+func (a *App) ProjectMetadata(ctx context.Context, c core.Caller, ref core.ProjectRef) (values map[string]string, err error) {
+	err = a.view(ctx, c, func(s *session) error {
+		project, err := s.onProject(ref, core.ResMetadata, core.ActRead)
+		if err != nil {
+			// A robot account may have been given list and not read.
+			var e error
+			if project, e = s.onProject(ref, core.ResMetadata, core.ActList); e != nil {
+				return err
+			}
+		}
+		values = Metadata(project)
+		return nil
+	})
+	return values, err
+}
+
+// Metadata is what the metadata API tells about a project.
+func Metadata(project core.Project) map[string]string {
+	return map[string]string{metaPublic: strconv.FormatBool(project.Public)}
+}
+
+// SetProjectMetadata changes metadata of a project. action is ActCreate or
+// ActUpdate, the right that is needed.
+func (a *App) SetProjectMetadata(ctx context.Context, c core.Caller, ref core.ProjectRef, action core.Action, values map[string]string) error {
+	return a.update(ctx, c, func(s *session) error {
+		project, err := s.onProject(ref, core.ResMetadata, action)
+		if err != nil {
+			return err
+		}
+		return s.setMetadata(project, values)
+	})
+}
+
+// DeleteProjectMetadata takes a key back to its default: a project whose key
+// public is deleted is private.
+func (a *App) DeleteProjectMetadata(ctx context.Context, c core.Caller, ref core.ProjectRef, key string) error {
+	return a.update(ctx, c, func(s *session) error {
+		project, err := s.onProject(ref, core.ResMetadata, core.ActDelete)
+		if err != nil {
+			return err
+		}
+		if key != metaPublic {
+			return core.Errorf(core.CodeNotFound, "the project has no metadata %s", core.Clip(key, 64))
+		}
+		return s.setMetadata(project, map[string]string{metaPublic: "false"})
+	})
+}

@@ -1,0 +1,160 @@
+package app
+
+import (
+	"context"
+
+	"github.com/breakwater-registry/breakwater/internal/core"
+	"github.com/breakwater-registry/breakwater/store"
+)
+
+// Manifest returns the file of a manifest that the caller may pull, by tag or,
+// when reference holds a colon, by digest. A pull is counted and audited when
+// it is one: a GET, not a HEAD.
+func (a *App) Manifest(ctx context.Context, c core.Caller, repository, reference string, counted bool) (store.ManifestFile, error) {
+	var m store.ManifestFile
+	err := a.view(ctx, c, func(s *session) error {
+		project, err := s.onRepository(repository, core.ResRepository, core.ActPull)
+		if err != nil {
+			return err
+		}
+		resource := repository + ":" + reference
+		if isDigest(reference) {
+			resource = repository + "@" + reference
+			m, err = s.ManifestByDigest(repository, reference)
+		} else {
+			m, err = s.ManifestByTag(repository, reference)
+		}
+		if err != nil || !counted {
+			return err
+		}
+		event := s.event(act{operation: "pull", resourceType: "artifact", resource: resource, project: project.ID, digest: m.Digest})
+		a.events.addPull(event, pull{m.RepositoryID, m.ArtifactID, m.TagID})
+		return nil
+	})
+	return m, err
+}
+
+// HasRepository says whether the caller may pull from the repository and it is
+// published: nil, CodeNotFound, or the denial.
+func (a *App) HasRepository(ctx context.Context, c core.Caller, repository string) error {
+	return a.view(ctx, c, func(s *session) error {
+		_, _, err := s.repository(repository, core.ResRepository, core.ActPull)
+		return err
+	})
+}
+
+// TagNames returns at most n tag names of the repository that come after last,
+// in lexical order; more says that others follow.
+func (a *App) TagNames(ctx context.Context, c core.Caller, repository, last string, n int) (names []string, more bool, err error) {
+	err = a.view(ctx, c, func(s *session) error {
+		_, repo, err := s.repository(repository, core.ResRepository, core.ActPull)
+		if err != nil {
+			return err
+		}
+		names, err = s.TagNames(repo.ID, last, n+1)
+		return err
+	})
+	names, more = cut(names, n)
+	return names, more, err
+}
+
+func cut[T any](list []T, n int) ([]T, bool) {
+	if len(list) > n {
+		return list[:n], true
+	}
+	return list, false
+}
+
+// Catalog returns at most n repository names that the caller may see, after
+// last, in lexical order; more says that others follow.
+func (a *App) Catalog(ctx context.Context, c core.Caller, last string, n int) (names []string, more bool, err error) {
+	err = a.view(ctx, c, func(s *session) error {
+		if err := s.signedIn("list the repositories"); err != nil {
+			return err
+		}
+		if !c.Admits("registry", "catalog", "*") {
+			return core.Errorf(core.CodeUnauthorized, "the token was not issued for registry:catalog:*")
+		}
+		visible := s.visibleRepositories()
+		visible.All = visible.All || s.onSystem(core.ResCatalog, core.ActRead) == nil
+		names, err = s.Catalog(visible, last, n+1)
+		return err
+	})
+	names, more = cut(names, n)
+	return names, more, err
+}
+
+// Referrers returns at most n manifests of the repository whose subject is
+// digest, by id after the given one, of one artifact type unless it is empty.
+func (a *App) Referrers(ctx context.Context, c core.Caller, repository, digest, artifactType string, after int64, n int) (referrers []core.Artifact, more bool, err error) {
+	err = a.view(ctx, c, func(s *session) error {
+		if _, err := s.onRepository(repository, core.ResRepository, core.ActPull); err != nil {
+			return err
+		}
+		referrers, err = s.Referrers(repository, digest, artifactType, after, n+1)
+		return err
+	})
+	referrers, more = cut(referrers, n)
+	return referrers, more, err
+}
+
+// Grant returns what of the wanted scopes the caller may do now. A token made
+// for it is an upper bound: the rights are read again at every request. An
+// unknown or hidden project gets no action, like a forbidden one.
+func (a *App) Grant(ctx context.Context, c core.Caller, wanted []core.Scope) ([]core.Scope, error) {
+	granted := make([]core.Scope, 0, len(wanted))
+	err := a.store.View(ctx, func(tx *store.Tx) error {
+		s, err := a.session(tx, c)
+		if err != nil {
+			return err
+		}
+		for _, scope := range wanted {
+			actions, err := s.grantable(scope)
+			if err != nil {
+				return err
+			}
+			granted = append(granted, core.Scope{Type: scope.Type, Name: scope.Name, Actions: actions})
+		}
+		return nil
+	})
+	return granted, err
+}
+
+func (s *session) grantable(scope core.Scope) ([]string, error) {
+	if scope.Type == "registry" && scope.Name == "catalog" && s.signedIn("") == nil {
+		return []string{"*"}, nil
+	}
+	if scope.Type != "repository" {
+		return []string{}, nil
+	}
+	actions := []string{}
+	for _, action := range scope.Actions {
+		for _, each := range expandAction(action) {
+			_, err := s.onRepository(scope.Name, scopePermissions[each].Resource, scopePermissions[each].Action)
+			if err == nil {
+				actions = append(actions, each)
+			} else if core.ErrorCode(err) == core.CodeInternal {
+				return nil, err
+			}
+		}
+	}
+	return actions, nil
+}
+
+// scopePermissions is the right that stands behind each action of a token.
+var scopePermissions = map[string]core.Permission{
+	"pull":   {Resource: core.ResRepository, Action: core.ActPull},
+	"push":   {Resource: core.ResRepository, Action: core.ActPush},
+	"delete": {Resource: core.ResArtifact, Action: core.ActDelete},
+}
+
+// expandAction turns "*" into all it stands for and an unknown action into none.
+func expandAction(action string) []string {
+	if action == "*" {
+		return []string{"pull", "push", "delete"}
+	}
+	if _, ok := scopePermissions[action]; ok {
+		return []string{action}
+	}
+	return nil
+}
