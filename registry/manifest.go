@@ -1,0 +1,174 @@
+package registry
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/distribution/distribution/v3/registry/api/errcode"
+	"github.com/opencontainers/go-digest"
+
+	"github.com/breakwater-registry/breakwater/internal/core"
+)
+
+// maxManifest is the largest manifest in bytes: the specification asks
+// registries to take at least 4 MiB.
+const maxManifest = 4 << 20
+
+func (q *request) getManifest() error {
+	m, err := q.app.Manifest(q.ctx(), q.caller, q.repository, q.reference, q.r.Method == http.MethodGet)
+	if err != nil {
+		return notFound(err, errcode.ErrorCodeManifestUnknown, "the manifest "+q.reference)
+	}
+	h := q.w.Header()
+	contentHeaders(h, m.Blob, m.MediaType)
+	if q.r.Method == http.MethodHead {
+		h.Set("Content-Length", strconv.FormatInt(m.Size, 10))
+		return nil
+	}
+	body, err := Content{q.blobs}.ReadBlob(q.ctx(), m.Blob, maxManifest)
+	if err != nil {
+		return err
+	}
+	http.ServeContent(q.w, q.r, "", time.Time{}, bytes.NewReader(body))
+	return nil
+}
+
+func (q *request) putManifest() error {
+	if err := q.app.MayPush(q.ctx(), q.caller, q.repository); err != nil {
+		return err
+	}
+	body, err := q.readManifest()
+	if err != nil {
+		return err
+	}
+	d, tags, err := q.manifestNames(body)
+	if err != nil {
+		return err
+	}
+	m, err := parseManifest(body, q.r.Header.Get("Content-Type"))
+	if err != nil {
+		return err
+	}
+	m.Digest = d.String()
+	if err := q.readConfig(&m); err != nil {
+		return err
+	}
+	if err := q.publish(m, tags, body); err != nil {
+		return err
+	}
+	h := q.w.Header()
+	h.Set("Location", "/v2/"+q.repository+"/manifests/"+m.Digest)
+	h.Set("Docker-Content-Digest", m.Digest)
+	if m.Subject != "" {
+		h.Set("OCI-Subject", m.Subject)
+	}
+	for _, tag := range q.r.URL.Query()["tag"] {
+		h.Add("OCI-Tag", tag)
+	}
+	q.w.WriteHeader(http.StatusCreated)
+	return nil
+}
+
+func (q *request) readManifest() ([]byte, error) {
+	body, err := io.ReadAll(http.MaxBytesReader(q.w, q.r.Body, maxManifest))
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return nil, fail(errcode.ErrorCodeManifestInvalid, "the manifest has more than %d bytes", maxManifest).withStatus(http.StatusRequestEntityTooLarge)
+	}
+	if err != nil {
+		return nil, fail(errcode.ErrorCodeManifestInvalid, "the manifest did not arrive whole; send it again")
+	}
+	return body, nil
+}
+
+// maxTags bounds how many tags one push may set.
+const maxTags = 100
+
+// manifestNames returns the digest of the manifest and the tags to set: the one
+// in the path or, for a push by digest, those of the tag parameters.
+func (q *request) manifestNames(body []byte) (digest.Digest, []string, error) {
+	if !strings.Contains(q.reference, ":") {
+		return digest.FromBytes(body), []string{q.reference}, nil
+	}
+	want := digest.Digest(q.reference)
+	if got := want.Algorithm().FromBytes(body); got != want {
+		return "", nil, fail(errcode.ErrorCodeDigestInvalid, "the manifest has the digest %s, not %s", got, want)
+	}
+	tags := q.r.URL.Query()["tag"]
+	if len(tags) > maxTags {
+		return "", nil, fail(errcode.ErrorCodeTagInvalid, "at most %d tags can be set at once", maxTags).withStatus(http.StatusRequestURITooLong)
+	}
+	for _, tag := range tags {
+		if err := core.ValidateTag(tag); err != nil {
+			return "", nil, fail(errcode.ErrorCodeTagInvalid, "%s", err).withStatus(http.StatusBadRequest)
+		}
+	}
+	return want, tags, nil
+}
+
+// publish stores the bytes durably and then has the manifest published.
+func (q *request) publish(m core.Manifest, tags []string, body []byte) error {
+	file := core.Blob{Digest: m.Digest, Size: int64(len(body))}
+	known, err := q.app.HasBlob(q.ctx(), m.Digest)
+	if err != nil {
+		return err
+	}
+	if !known {
+		file.Generation = q.nextGeneration()
+		if err := q.blobs.Put(q.ctx(), fileOf(file), body); err != nil {
+			return err
+		}
+	}
+	used, err := q.app.PutManifest(q.ctx(), q.caller, q.repository, m, tags, file)
+	if known {
+		return err
+	}
+	return q.disown(file, used, err)
+}
+
+// maxConfig bounds how much of an image's config is read for its platform.
+const maxConfig = 4 << 20
+
+// readConfig takes the platform of an image from its config. A config that is
+// not there yet is found missing when the manifest is published; one that does
+// not parse leaves the platform unknown, as the media type promised nothing more.
+func (q *request) readConfig(m *core.Manifest) error {
+	if !isImageConfig(m.ConfigType) {
+		return nil
+	}
+	blob, err := q.app.BlobToUse(q.ctx(), q.caller, q.repository, m.Config)
+	if core.IsNotFound(err) || (err == nil && blob.Size > maxConfig) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	text, err := Content{q.blobs}.ReadBlob(q.ctx(), blob, maxConfig)
+	if err != nil {
+		return err
+	}
+	var platform core.Platform
+	if json.Unmarshal(text, &platform) == nil && platform.OS != "" {
+		m.Platform = &platform
+	}
+	return nil
+}
+
+func (q *request) deleteManifest() error {
+	var err error
+	if strings.Contains(q.reference, ":") {
+		err = q.app.DeleteManifest(q.ctx(), q.caller, q.repository, q.reference)
+	} else {
+		err = q.app.DeleteTag(q.ctx(), q.caller, q.repository, q.reference)
+	}
+	if err != nil {
+		return notFound(err, errcode.ErrorCodeManifestUnknown, "the manifest "+q.reference)
+	}
+	q.w.WriteHeader(http.StatusAccepted)
+	return nil
+}

@@ -1,0 +1,91 @@
+package registry
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/breakwater-registry/breakwater/internal/core"
+)
+
+const (
+	ociManifest = "application/vnd.oci.image.manifest.v1+json"
+	ociIndex    = "application/vnd.oci.image.index.v1+json"
+	ociConfig   = "application/vnd.oci.image.config.v1+json"
+)
+
+var (
+	sumA = "sha256:" + strings.Repeat("a", 64)
+	sumB = "sha512:" + strings.Repeat("b", 128)
+)
+
+func TestParseManifest(t *testing.T) {
+	image := `{"schemaVersion":2,"mediaType":"` + ociManifest + `","config":{"mediaType":"` + ociConfig + `","digest":"` + sumA + `","size":2},
+		"layers":[{"mediaType":"x","digest":"` + sumB + `","size":3},
+		{"mediaType":"application/vnd.oci.image.layer.nondistributable.v1.tar+gzip","digest":"sha256:` + strings.Repeat("c", 64) + `","size":3}],
+		"subject":{"mediaType":"y","digest":"` + sumA + `","size":1},"annotations":{"k":"v"}}`
+	m, err := parseManifest([]byte(image), ociManifest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m.Kind != core.KindImage || m.ArtifactType != ociConfig || m.Subject != sumA || m.Annotations["k"] != "v" || m.Config != sumA {
+		t.Errorf("parsed as %+v", m)
+	}
+	if len(m.Blobs) != 2 || m.Blobs[0].Digest != sumA || m.Blobs[1].Digest != sumB {
+		t.Errorf("the blobs are %v; a non-distributable layer must not be among them", m.Blobs)
+	}
+	index := `{"schemaVersion":2,"manifests":[{"mediaType":"` + ociManifest + `","digest":"` + sumA + `","size":1,"platform":{"architecture":"arm64","os":"linux"}}]}`
+	m, err = parseManifest([]byte(index), ociIndex+"; charset=utf-8")
+	if err != nil || len(m.Children) != 1 || m.Children[0].Platform.Architecture != "arm64" {
+		t.Errorf("index parsed as %+v, %v", m, err)
+	}
+}
+
+func TestParseManifestRefuses(t *testing.T) {
+	config := `"config":{"mediaType":"x","digest":"` + sumA + `","size":2}`
+	tests := map[string]struct{ body, contentType string }{
+		"no JSON":               {`{`, ociManifest},
+		"trailing data":         {`{"schemaVersion":2,` + config + `} {}`, ociManifest},
+		"a key twice":           {`{"schemaVersion":2,"layers":[],"layers":[],` + config + `}`, ociManifest},
+		"invalid UTF-8":         {"{\"schemaVersion\":2,\"a\":\"\xff\"," + config + `}`, ociManifest},
+		"schema 1":              {`{"schemaVersion":1,"fsLayers":[]}`, "application/vnd.docker.distribution.manifest.v1+json"},
+		"wrong version":         {`{"schemaVersion":3,` + config + `}`, ociManifest},
+		"two types":             {`{"schemaVersion":2,"mediaType":"` + ociIndex + `","manifests":[]}`, ociManifest},
+		"image with manifests":  {`{"schemaVersion":2,` + config + `,"manifests":[]}`, ociManifest},
+		"index with layers":     {`{"schemaVersion":2,"manifests":[],"layers":[]}`, ociIndex},
+		"no config":             {`{"schemaVersion":2,"layers":[]}`, ociManifest},
+		"bad digest":            {`{"schemaVersion":2,"config":{"digest":"sha256:../../etc/passwd"}}`, ociManifest},
+		"negative size":         {`{"schemaVersion":2,"config":{"digest":"` + sumA + `","size":-1}}`, ociManifest},
+		"unknown type":          {`{"schemaVersion":2}`, "application/json"},
+		"malformed type":        {`{"schemaVersion":2,` + config + `}`, "a b c"},
+		"bad subject":           {`{"schemaVersion":2,` + config + `,"subject":{"digest":"x"}}`, ociManifest},
+		"numbers for strings":   {`{"schemaVersion":2,"mediaType":5,` + config + `}`, ociManifest},
+		"nested beyond measure": {strings.Repeat("[", 100000), ociManifest},
+	}
+	for name, tt := range tests {
+		_, err := parseManifest([]byte(tt.body), tt.contentType)
+		if err == nil || problemOf(err).code != "MANIFEST_INVALID" {
+			t.Errorf("%s: %v, want MANIFEST_INVALID", name, err)
+		}
+	}
+}
+
+// Whatever is accepted names its content by valid digests only.
+func FuzzParseManifest(f *testing.F) {
+	f.Add([]byte(`{"schemaVersion":2,"config":{"digest":"`+sumA+`"},"layers":[]}`), ociManifest)
+	f.Add([]byte(`{"schemaVersion":2,"manifests":[{"digest":"`+sumA+`"}]}`), ociIndex)
+	f.Fuzz(func(t *testing.T, body []byte, contentType string) {
+		m, err := parseManifest(body, contentType)
+		if err != nil {
+			return
+		}
+		for _, d := range append(m.Blobs, m.Children...) {
+			if _, err := parseDigest(d.Digest); err != nil {
+				t.Errorf("accepted the digest %q", d.Digest)
+			}
+		}
+		if !json.Valid(body) {
+			t.Error("accepted a document that is not JSON")
+		}
+	})
+}

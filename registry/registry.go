@@ -1,0 +1,157 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/distribution/distribution/v3/registry/api/errcode"
+
+	"github.com/breakwater-registry/breakwater/internal/app"
+	"github.com/breakwater-registry/breakwater/internal/auth"
+	"github.com/breakwater-registry/breakwater/internal/core"
+	"github.com/breakwater-registry/breakwater/internal/httpx"
+	"github.com/breakwater-registry/breakwater/registry/blobs"
+)
+
+// Service is the name of the registry in challenges and tokens.
+const Service = "breakwater"
+
+// Registry serves /v2/ and /service/token.
+type Registry struct {
+	app        *app.App
+	blobs      *blobs.FileStore
+	tokens     *auth.Tokens
+	realm      func(*http.Request) string
+	log        *slog.Logger
+	generation atomic.Int64
+}
+
+// Options are what a Registry is made of.
+type Options struct {
+	App    *app.App
+	Blobs  *blobs.FileStore
+	Tokens *auth.Tokens
+	// Realm returns the URL of the token service as the client must call it.
+	Realm func(*http.Request) string
+	Log   *slog.Logger
+}
+
+// New makes a Registry.
+func New(o Options) *Registry {
+	return &Registry{app: o.App, blobs: o.Blobs, tokens: o.Tokens, realm: o.Realm, log: o.Log}
+}
+
+// request is one request on its way through its handler.
+type request struct {
+	*Registry
+	target
+	w      http.ResponseWriter
+	r      *http.Request
+	caller core.Caller
+}
+
+func (q *request) ctx() context.Context { return q.r.Context() }
+
+// ServeHTTP answers a request under /v2/.
+func (g *Registry) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Docker-Distribution-Api-Version", "registry/2.0")
+	q := &request{Registry: g, w: w, r: r}
+	if err := q.serve(); err != nil {
+		q.refuse(err)
+	}
+}
+
+func (q *request) serve() (err error) {
+	if q.target, err = parsePath(q.r); err != nil {
+		return err
+	}
+	handle, ok := handlers[q.kind][q.r.Method]
+	if !ok {
+		q.w.Header().Set("Allow", allowed(q.kind))
+		return fail(errcode.ErrorCodeUnsupported, "this path does not take %s requests", core.Clip(q.r.Method, 16)).withStatus(http.StatusMethodNotAllowed)
+	}
+	if q.caller, err = q.authenticate(); err != nil {
+		return err
+	}
+	httpx.SetActor(q.r, q.caller.Subject)
+	return handle(q)
+}
+
+// handlers are all routes of the API: what a path names, and the method.
+var handlers = map[kind]map[string]func(*request) error{
+	kindBase:      {"GET": (*request).base, "HEAD": (*request).base},
+	kindCatalog:   {"GET": (*request).catalog},
+	kindTags:      {"GET": (*request).tags},
+	kindManifest:  {"GET": (*request).getManifest, "HEAD": (*request).getManifest, "PUT": (*request).putManifest, "DELETE": (*request).deleteManifest},
+	kindBlob:      {"GET": (*request).getBlob, "HEAD": (*request).headBlob, "DELETE": (*request).deleteBlob},
+	kindUploads:   {"POST": (*request).startUpload},
+	kindUpload:    {"GET": (*request).uploadStatus, "PATCH": (*request).patchUpload, "PUT": (*request).putUpload, "DELETE": (*request).cancelUpload},
+	kindReferrers: {"GET": (*request).referrers},
+}
+
+func allowed(k kind) string {
+	var methods []string
+	for _, method := range []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"} {
+		if _, ok := handlers[k][method]; ok {
+			methods = append(methods, method)
+		}
+	}
+	return strings.Join(methods, ", ")
+}
+
+// base tells a client whether it is signed in (docker login), which the bearer
+// of a token is only for as long as the account may be used.
+func (q *request) base() error {
+	known, err := q.app.Known(q.ctx(), q.caller)
+	if err != nil {
+		return err
+	}
+	if !known {
+		return fail(errcode.ErrorCodeUnauthorized, "sign in to use this registry")
+	}
+	q.w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	_, err = io.WriteString(q.w, "{}")
+	return err
+}
+
+// refuse answers with err. A request without the right credentials is told
+// where to get them.
+func (q *request) refuse(err error) {
+	p := problemOf(err)
+	if p.status == http.StatusUnauthorized {
+		q.w.Header().Set("WWW-Authenticate", q.challenge())
+	}
+	if p.status >= http.StatusInternalServerError && !errors.Is(err, context.Canceled) {
+		q.log.Error("registry request failed", "method", q.r.Method, "path", q.r.URL.Path,
+			"request_id", httpx.Origin(q.r).RequestID, "error", err)
+	}
+	q.drain()
+	p.write(q.w)
+}
+
+// maxDrain is how much of a refused body is read, so that a client that is
+// still sending gets the answer and keeps its connection.
+const maxDrain = 256 << 10
+
+func (q *request) drain() {
+	if q.r.Body != nil {
+		_, _ = io.CopyN(io.Discard, q.r.Body, maxDrain)
+	}
+}
+
+// nextGeneration returns a number that no file has had: the time, made unique.
+func (g *Registry) nextGeneration() int64 {
+	for {
+		last := g.generation.Load()
+		next := max(time.Now().UnixMicro(), last+1)
+		if g.generation.CompareAndSwap(last, next) {
+			return next
+		}
+	}
+}
