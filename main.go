@@ -1,0 +1,48 @@
+// Breakwater is a container registry appliance in one process: the OCI
+// distribution API, the token service of docker clients and Harbor's REST API
+// on one port, over one data folder.
+package main
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+
+	"github.com/spf13/cobra"
+)
+
+// version is set by the linker (see the Makefile).
+var version = "dev"
+
+func main() { os.Exit(run()) }
+
+// run is main for tests: it returns the exit status.
+func run() int {
+	if err := command().Execute(); err != nil {
+		fmt.Fprintln(os.Stderr, "breakwater: "+err.Error())
+		return 1
+	}
+	return 0
+}
+
+func command() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "breakwater",
+		Short:         "A container registry appliance in one binary",
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	root.AddCommand(serveCommand(), adminCommand(), fsckCommand(), healthcheckCommand(), versionCommand())
+	return root
+}
+
+func versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "Print the version",
+		Args:  cobra.NoArgs,
+		Run: func(cmd *cobra.Command, _ []string) {
+			fmt.Fprintf(cmd.OutOrStdout(), "breakwater %s %s %s/%s\n", version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+		},
+	}
+}

@@ -1,0 +1,318 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/breakwater-registry/breakwater/internal/app"
+	"github.com/breakwater-registry/breakwater/internal/auth"
+	"github.com/breakwater-registry/breakwater/internal/certs"
+	"github.com/breakwater-registry/breakwater/internal/config"
+	"github.com/breakwater-registry/breakwater/internal/systemd"
+	"github.com/breakwater-registry/breakwater/registry"
+	"github.com/breakwater-registry/breakwater/registry/blobs"
+	"github.com/breakwater-registry/breakwater/registry/journal"
+	"github.com/breakwater-registry/breakwater/store"
+)
+
+// databaseFile is the truth, within the data folder.
+const databaseFile = "breakwater.db"
+
+func serveCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Run the registry",
+		Long:  "Run the registry. Every flag is also a key of the settings file and an environment variable.\n\n" + config.EnvironmentHelp(),
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := settings(cmd)
+			if err != nil {
+				return err
+			}
+			return serve(cmd.Context(), cfg, cmd.OutOrStdout(), logger(cfg, cmd.ErrOrStderr()))
+		},
+	}
+	config.Flags(cmd.Flags())
+	return cmd
+}
+
+func logger(cfg config.Config, w io.Writer) *slog.Logger {
+	options := &slog.HandlerOptions{Level: cfg.LogLevel}
+	if cfg.LogFormat == config.LogJSON {
+		return slog.New(slog.NewJSONHandler(w, options))
+	}
+	return slog.New(slog.NewTextHandler(w, options))
+}
+
+// server is everything that runs, in the order in which it was opened.
+type server struct {
+	cfg      config.Config
+	log      *slog.Logger
+	out      io.Writer
+	listener net.Listener
+	blobs    *blobs.FileStore
+	journal  *journal.Journal
+	store    *store.Store
+	app      *app.App
+	tokens   *auth.Tokens
+	certs    *certs.Manager // nil with plain HTTP
+	http     *http.Server
+	metrics  http.Handler // for its own listener; nil without one
+	closers  []func() error
+}
+
+// serve runs the registry until SIGTERM, SIGINT or an error.
+func serve(ctx context.Context, cfg config.Config, out io.Writer, log *slog.Logger) (err error) {
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+	s := &server{cfg: cfg, log: log, out: out}
+	defer func() { err = errors.Join(err, s.close()) }()
+	if err := s.open(ctx); err != nil {
+		return err
+	}
+	return s.run(ctx)
+}
+
+// opened has fn run at the end, the last opened first.
+func (s *server) opened(fn func() error) { s.closers = append(s.closers, fn) }
+
+func (s *server) close() error {
+	var errs []error
+	for i := len(s.closers) - 1; i >= 0; i-- {
+		errs = append(errs, s.closers[i]())
+	}
+	return errors.Join(errs...)
+}
+
+// open opens the data folder and builds what serves it.
+func (s *server) open(ctx context.Context) (err error) {
+	if err := s.lockData(); err != nil {
+		return err
+	}
+	if s.blobs, err = blobs.Open(ctx, s.cfg.Data); err != nil {
+		return err
+	}
+	if s.journal, err = journal.Open(filepath.Join(s.cfg.Data, "journal"), journal.WithLogger(s.log)); err != nil {
+		return err
+	}
+	s.opened(s.journal.Close)
+	if s.store, err = store.Open(ctx, filepath.Join(s.cfg.Data, databaseFile), s.journal); err != nil {
+		return err
+	}
+	s.opened(s.store.Close)
+	if s.app, err = app.New(ctx, s.store, registry.Content{Blobs: s.blobs}, s.log); err != nil {
+		return err
+	}
+	s.opened(func() error { s.app.Close(); return nil })
+	if s.tokens, err = auth.OpenTokens(filepath.Join(s.cfg.Data, "keys", "token"), auth.TokenOptions{
+		Issuer: registry.Service, Audience: registry.Service, Now: time.Now}); err != nil {
+		return err
+	}
+	if s.listener, err = net.Listen("tcp", s.cfg.Listen); err != nil {
+		return fmt.Errorf("listen on %s: %w; is another process using it? Choose another address with --listen", s.cfg.Listen, err)
+	}
+	s.opened(func() error { return ignoreClosed(s.listener.Close()) })
+	if s.cfg.ExternalURL == "" {
+		s.cfg.ExternalURL = s.cfg.DefaultExternalURL(s.listener.Addr().(*net.TCPAddr).Port)
+	}
+	if err := s.openCertificates(); err != nil {
+		return err
+	}
+	return s.openHTTP()
+}
+
+func ignoreClosed(err error) error {
+	if errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return err
+}
+
+// lockData makes the data folder and keeps other processes from serving it.
+func (s *server) lockData() error {
+	if err := os.MkdirAll(s.cfg.Data, 0o700); err != nil {
+		return fmt.Errorf("make the data folder: %w; choose another with --data", err)
+	}
+	lock, err := os.OpenFile(filepath.Join(s.cfg.Data, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return fmt.Errorf("the data folder cannot be written: %w", err)
+	}
+	s.opened(lock.Close)
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		return fmt.Errorf("the data folder %s is in use by another breakwater: %w", s.cfg.Data, err)
+	}
+	return nil
+}
+
+func (s *server) openCertificates() (err error) {
+	if s.cfg.HTTP {
+		s.log.Warn("PLAIN HTTP: passwords and images travel unencrypted; use --http only on loopback or behind a proxy that speaks TLS",
+			"listen", s.listener.Addr().String())
+		return nil
+	}
+	options := certs.Options{DataDir: s.cfg.Data, Names: s.cfg.CertificateNames(),
+		CertFile: s.cfg.TLSCert, KeyFile: s.cfg.TLSKey, Log: s.log}
+	if s.cfg.ACMEEmail != "" {
+		options.ACME = &certs.ACMEOptions{Email: s.cfg.ACMEEmail, Names: s.cfg.Hostnames, Directory: s.cfg.ACMECA,
+			RootFile: s.cfg.ACMECARoot, Listen: s.listener.Addr().String(), HTTPListen: s.cfg.ACMEHTTPListen}
+	}
+	s.certs, err = certs.New(options)
+	return err
+}
+
+// run serves until ctx ends, then drains.
+func (s *server) run(ctx context.Context) error {
+	if err := s.welcome(ctx); err != nil {
+		return err
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return ignoreServerClosed(s.serveMain()) })
+	group.Go(func() error { return s.drain(ctx) })
+	s.background(ctx, group)
+	notifier := systemd.New(s.log)
+	group.Go(func() error { return notifier.Watchdog(ctx, s.app.Ping) })
+	group.Go(func() error { s.reloadOnHangup(ctx, notifier); return nil })
+	if err := s.listenBeside(ctx, group); err != nil {
+		return err
+	}
+	notifier.Ready()
+	s.log.Info("ready", "version", version, "listen", s.listener.Addr().String(), "url", s.cfg.ExternalURL, "data", s.cfg.Data)
+	<-ctx.Done()
+	notifier.Stopping()
+	return group.Wait()
+}
+
+func (s *server) serveMain() error {
+	if s.certs == nil {
+		return s.http.Serve(s.listener)
+	}
+	return s.http.ServeTLS(s.listener, "", "")
+}
+
+func ignoreServerClosed(err error) error {
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return err
+}
+
+// drain lets open requests end for a while once ctx is done, then cuts them.
+func (s *server) drain(ctx context.Context) error {
+	<-ctx.Done()
+	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.ShutdownTimeout)
+	defer cancel()
+	s.log.Info("stopping", "timeout", s.cfg.ShutdownTimeout)
+	if err := s.http.Shutdown(limited); err != nil {
+		s.log.Warn("requests were cut off at the shutdown timeout", "error", err)
+		return s.http.Close()
+	}
+	return nil
+}
+
+// background starts the work that nobody asks for.
+func (s *server) background(ctx context.Context, group *errgroup.Group) {
+	if s.certs != nil {
+		group.Go(func() error { s.certs.Run(ctx); return nil })
+	}
+	group.Go(func() error { s.app.RunAuditRetention(ctx); return nil })
+	group.Go(func() error { s.app.RunSyslog(ctx); return nil })
+	group.Go(func() error { s.housekeeping(ctx); return nil })
+}
+
+const (
+	housekeepingEvery = time.Hour
+	// uploadsKept is how long an upload may pause before it is given up.
+	uploadsKept = 7 * 24 * time.Hour
+)
+
+func (s *server) housekeeping(ctx context.Context) {
+	ticker := time.NewTicker(housekeepingEvery)
+	defer ticker.Stop()
+	for {
+		if n, freed, err := s.blobs.Expire(ctx, uploadsKept); err != nil {
+			s.log.Error("stale uploads could not be removed", "error", err)
+		} else if n > 0 {
+			s.log.Info("stale uploads removed", "uploads", n, "bytes", freed)
+		}
+		if rotated, err := s.tokens.RotateIfOld(time.Now()); err != nil {
+			s.log.Error("the token key could not be rotated", "error", err)
+		} else if rotated {
+			s.log.Info("the token key was rotated")
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
+func (s *server) reloadOnHangup(ctx context.Context, notifier *systemd.Notifier) {
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-hangup:
+			notifier.Reloading()
+			if s.certs == nil {
+				s.log.Info("there is no certificate to reload with plain HTTP")
+			} else if err := s.certs.Reload(); err != nil {
+				s.log.Error("the certificate was not reloaded; the old one stays in use", "error", err)
+			} else {
+				s.log.Info("certificate reloaded")
+			}
+			notifier.Ready()
+		}
+	}
+}
+
+// welcome makes the first administrator of an empty registry and tells what to
+// do next.
+func (s *server) welcome(ctx context.Context) error {
+	password, shown := s.cfg.AdminPassword.Reveal(), "the password from BREAKWATER_ADMIN_PASSWORD"
+	if !s.cfg.AdminPassword.IsSet() {
+		password = auth.RandomPassword()
+		shown = password + "   (shown this once)"
+	}
+	created, err := s.app.Bootstrap(ctx, password)
+	if err != nil {
+		return err
+	}
+	if !created {
+		shown = "the password chosen before   (lost? breakwater admin reset-password)"
+	}
+	return s.printWelcome(shown)
+}
+
+func (s *server) printWelcome(password string) error {
+	host := strings.TrimPrefix(strings.TrimPrefix(s.cfg.ExternalURL, "https://"), "http://")
+	ca := "the certificate comes from elsewhere; clients need no CA of this registry"
+	if s.certs != nil && s.certs.CAPEM() != nil {
+		file := filepath.Join(s.cfg.Data, "tls", "ca.crt")
+		ca = fmt.Sprintf("%s   (copy it to /etc/docker/certs.d/%s/ca.crt on every client)", file, host)
+	}
+	_, err := fmt.Fprintf(s.out, `Breakwater %s serves %s
+  Sign in:  admin with %s
+  API:      %s/api/v2.0
+  CA:       %s
+  Docker:   docker login %s && docker push %s/PROJECT/IMAGE:TAG
+`, version, s.cfg.ExternalURL, password, s.cfg.ExternalURL, ca, host, host)
+	return err
+}
