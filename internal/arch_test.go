@@ -30,11 +30,20 @@ var arrows = map[string][]string{
 	"registry/blobs":   {"internal/core"},
 	"registry/journal": {"internal/core"},
 	"registry":         {"internal/core", "internal/auth", "internal/app", "internal/httpx", "registry/blobs"},
-	"web":              {"internal/core", "internal/app", "internal/httpx"},
+	"registry/gc":      {"internal/core", "internal/app", "registry/blobs"},
+	// fsck reads manifests as the registry does, and rows as the store has them.
+	"registry/fsck":  {"internal/core", "internal/app", "registry", "registry/blobs", "registry/journal", "store"},
+	"internal/disk":  {},
+	"internal/jobs":  {"internal/core", "internal/app"},
+	"web":            {"internal/core", "internal/app", "internal/disk", "internal/httpx", "assets", "web/ui", "web/ui/i18n"},
+	"web/ui":         {"internal/core", "assets", "web/ui/i18n"},
+	"web/ui/i18n":    {},
+	"assets":         {},
+	"internal/bench": {}, // a program of its own, which starts the binary
 	// testenv is for tests, which are not looked at here: nothing imports it.
 	"internal/testenv": {},
-	".": {"internal/app", "internal/auth", "internal/certs", "internal/config", "internal/core", "internal/httpx",
-		"internal/metrics", "internal/systemd", "registry", "registry/blobs", "registry/journal", "store", "web"},
+	".": {"internal/app", "internal/auth", "internal/certs", "internal/config", "internal/core", "internal/disk", "internal/httpx",
+		"internal/jobs", "internal/metrics", "internal/systemd", "registry", "registry/blobs", "registry/fsck", "registry/gc", "registry/journal", "store", "web"},
 }
 
 // standardOnly are the packages that import nothing from outside.

@@ -30,6 +30,13 @@ func (tx *Tx) User(id int64) (core.User, error) {
 	return one(tx, `SELECT `+accountColumns+` FROM account WHERE id = $1`, []any{id}, scanUser)
 }
 
+// UserAccess returns what every decision about the account needs, without its
+// profile and its secrets; ErrNoRow when there is none.
+func (tx *Tx) UserAccess(id int64) (username string, sysadmin bool, err error) {
+	err = tx.get(`SELECT username, sysadmin FROM account WHERE id = $1`, []any{id}, &username, &sysadmin)
+	return username, sysadmin, err
+}
+
 // UserByName returns the account with that name, whatever its case.
 func (tx *Tx) UserByName(username string) (core.User, error) {
 	return one(tx, `SELECT `+accountColumns+` FROM account WHERE username_key = $1`, []any{strings.ToLower(username)}, scanUser)

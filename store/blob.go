@@ -15,13 +15,19 @@ func scanBlob(row scanner) (core.Blob, error) {
 }
 
 // LiveBlob returns the file that holds digest; ErrNoRow when there is none, or
-// only one that is being deleted.
+// only one that is being deleted or damaged.
 func (tx *Tx) LiveBlob(digest string) (core.Blob, error) {
-	return one(tx, `SELECT `+blobColumns+` FROM blob WHERE digest = $1 AND NOT deleting`, []any{digest}, scanBlob)
+	return one(tx, `SELECT `+blobColumns+` FROM blob WHERE digest = $1 AND NOT deleting AND damaged_at = 0`, []any{digest}, scanBlob)
 }
 
 // CreateBlob records a file that is durable under its digest and generation.
+// Where there is a damaged one, the file takes its place in all that uses it.
 func (tx *Tx) CreateBlob(b core.Blob) (id int64, err error) {
+	err = tx.get(`UPDATE blob SET generation = $2, size = $3, damaged_at = 0 WHERE digest = $1 AND NOT deleting AND damaged_at > 0 RETURNING id`,
+		[]any{b.Digest, b.Generation, b.Size}, &id)
+	if err != ErrNoRow {
+		return id, err
+	}
 	err = tx.get(`INSERT INTO blob (digest, generation, size, deleting, created_at) VALUES ($1, $2, $3, FALSE, $4) RETURNING id`,
 		[]any{b.Digest, b.Generation, b.Size, micros(tx.now)}, &id)
 	return id, err
@@ -42,6 +48,7 @@ type LinkedBlob struct {
 	RepositoryID int64
 	LeasedUntil  time.Time
 	Referenced   bool // by a manifest of the repository
+	Damaged      bool // its file cannot be read
 }
 
 // LinkedBlob returns the blob when the repository may use it; ErrNoRow otherwise.
@@ -49,12 +56,12 @@ func (tx *Tx) LinkedBlob(repository, digest string) (LinkedBlob, error) {
 	var b LinkedBlob
 	var until int64
 	err := tx.get(`SELECT `+blobColumns+`, l.repository_id, l.leased_until,
-			EXISTS (SELECT 1 FROM manifest_blob m WHERE m.blob_id = blob.id AND m.project_id = r.project_id AND m.repository_id = r.id)
+			EXISTS (SELECT 1 FROM manifest_blob m WHERE m.blob_id = blob.id AND m.project_id = r.project_id AND m.repository_id = r.id), blob.damaged_at > 0
 		FROM repository r
 		JOIN blob ON blob.digest = $2 AND NOT blob.deleting
 		JOIN blob_link l ON l.repository_id = r.id AND l.blob_id = blob.id
 		WHERE r.name = $1`,
-		[]any{repository, digest}, &b.ID, &b.Digest, &b.Generation, &b.Size, &b.RepositoryID, &until, &b.Referenced)
+		[]any{repository, digest}, &b.ID, &b.Digest, &b.Generation, &b.Size, &b.RepositoryID, &until, &b.Referenced, &b.Damaged)
 	b.LeasedUntil = at(until)
 	return b, err
 }
@@ -70,13 +77,14 @@ type ReferencedBlob struct {
 	Charged bool // the project pays for it already
 }
 
-// BlobForManifest returns the blob when the repository may use it; ErrNoRow otherwise.
+// BlobForManifest returns the blob when the repository may use it and it is
+// whole; ErrNoRow otherwise.
 func (tx *Tx) BlobForManifest(repositoryID, projectID int64, digest string) (ReferencedBlob, error) {
 	var b ReferencedBlob
 	err := tx.get(`SELECT `+blobColumns+`,
 			EXISTS (SELECT 1 FROM manifest_blob m WHERE m.blob_id = blob.id AND m.project_id = $2)
 		FROM blob JOIN blob_link l ON l.blob_id = blob.id AND l.repository_id = $1
-		WHERE blob.digest = $3 AND NOT blob.deleting`,
+		WHERE blob.digest = $3 AND NOT blob.deleting AND blob.damaged_at = 0`,
 		[]any{repositoryID, projectID, digest}, &b.ID, &b.Digest, &b.Generation, &b.Size, &b.Charged)
 	return b, err
 }

@@ -18,6 +18,8 @@ type dialect struct {
 	beginRead  string
 	types      *strings.Replacer // of the placeholders in migrations
 	tables     string            // a query for the names of all tables
+	integrity  string            // a query that checks the file, "" when the engine has none
+	references string            // a query for rows that refer to an absent one
 }
 
 var sqliteDialect = dialect{
@@ -27,7 +29,9 @@ var sqliteDialect = dialect{
 	types: strings.NewReplacer(
 		"{id}", "INTEGER PRIMARY KEY AUTOINCREMENT", // an id is never given out twice
 		"{text}", "TEXT", "{bytes}", "BLOB"),
-	tables: `SELECT name FROM sqlite_master WHERE type = 'table'`,
+	tables:     `SELECT name FROM sqlite_master WHERE type = 'table'`,
+	integrity:  `PRAGMA integrity_check`, // at most 100 lines
+	references: `PRAGMA foreign_key_check`,
 }
 
 var postgresDialect = dialect{

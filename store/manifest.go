@@ -80,18 +80,19 @@ type ManifestFile struct {
 	TagID        int64 // 0 when it was asked for by digest
 	MediaType    string
 	Subject      string
+	Damaged      bool // its file cannot be read
 }
 
 // ManifestByTag returns the manifest that the tag names; ErrNoRow when there is none.
 func (tx *Tx) ManifestByTag(repository, tag string) (ManifestFile, error) {
-	return tx.manifestFile(`SELECT `+blobColumns+`, m.id, m.repository_id, t.id, m.media_type, m.subject
+	return tx.manifestFile(`SELECT `+blobColumns+`, m.id, m.repository_id, t.id, m.media_type, m.subject, blob.damaged_at > 0
 		FROM repository r JOIN tag t ON t.repository_id = r.id AND t.name = $2
 		JOIN manifest m ON m.id = t.manifest_id JOIN blob ON blob.id = m.blob_id WHERE r.name = $1`, repository, tag)
 }
 
 // ManifestByDigest returns the manifest with that digest; ErrNoRow when there is none.
 func (tx *Tx) ManifestByDigest(repository, digest string) (ManifestFile, error) {
-	return tx.manifestFile(`SELECT `+blobColumns+`, m.id, m.repository_id, 0, m.media_type, m.subject
+	return tx.manifestFile(`SELECT `+blobColumns+`, m.id, m.repository_id, 0, m.media_type, m.subject, blob.damaged_at > 0
 		FROM repository r JOIN manifest m ON m.repository_id = r.id AND m.digest = $2
 		JOIN blob ON blob.id = m.blob_id WHERE r.name = $1`, repository, digest)
 }
@@ -99,7 +100,7 @@ func (tx *Tx) ManifestByDigest(repository, digest string) (ManifestFile, error) 
 func (tx *Tx) manifestFile(query string, args ...any) (ManifestFile, error) {
 	var m ManifestFile
 	err := tx.get(query, args, &m.ID, &m.Digest, &m.Generation, &m.Size,
-		&m.ArtifactID, &m.RepositoryID, &m.TagID, &m.MediaType, &m.Subject)
+		&m.ArtifactID, &m.RepositoryID, &m.TagID, &m.MediaType, &m.Subject, &m.Damaged)
 	return m, err
 }
 

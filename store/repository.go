@@ -101,13 +101,6 @@ func (tx *Tx) DeleteRepository(id int64) error {
 	return tx.execOne(`DELETE FROM repository WHERE id = $1`, id)
 }
 
-// DeleteHiddenRepositories removes the project's repositories that hold no
-// manifest and were never published.
-func (tx *Tx) DeleteHiddenRepositories(projectID int64) error {
-	_, err := tx.exec(`DELETE FROM repository WHERE project_id = $1 AND published_at = 0`, projectID)
-	return err
-}
-
 // CountPulls adds n pulls to the repository and marks artifact and tag (0 for
 // none) as pulled now. What is gone by now is passed over.
 func (tx *Tx) CountPulls(repositoryID, artifactID, tagID, n int64) error {

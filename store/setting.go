@@ -12,9 +12,10 @@ func (tx *Tx) Settings() (map[string]string, error) {
 	return all, err
 }
 
+const setSetting = `INSERT INTO setting (key, value) VALUES ($1, $2) ON CONFLICT (key) DO UPDATE SET value = excluded.value`
+
 // SetSetting writes one setting.
 func (tx *Tx) SetSetting(key, value string) error {
-	_, err := tx.exec(`INSERT INTO setting (key, value) VALUES ($1, $2)
-		ON CONFLICT (key) DO UPDATE SET value = excluded.value`, key, value)
+	_, err := tx.exec(setSetting, key, value)
 	return err
 }

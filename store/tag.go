@@ -36,15 +36,38 @@ func (tx *Tx) Tag(repositoryID int64, name string) (core.Tag, error) {
 
 // SetTag lets the name point at the manifest; it says whether that is new.
 func (tx *Tx) SetTag(repositoryID, manifestID int64, name string) (moved bool, err error) {
-	n, err := tx.exec(`INSERT INTO tag (repository_id, manifest_id, name, pushed_at, pulled_at) VALUES ($1, $2, $3, $4, 0)
-		ON CONFLICT (repository_id, name) DO UPDATE SET manifest_id = excluded.manifest_id, pushed_at = excluded.pushed_at
-		WHERE tag.manifest_id <> excluded.manifest_id`, repositoryID, manifestID, name, micros(tx.now))
-	return n == 1, err
+	var before int64
+	err = tx.get(`SELECT manifest_id FROM tag WHERE repository_id = $1 AND name = $2`, []any{repositoryID, name}, &before)
+	if err != nil && err != ErrNoRow {
+		return false, err
+	}
+	if before == manifestID {
+		return false, nil
+	}
+	_, err = tx.exec(`INSERT INTO tag (repository_id, manifest_id, name, pushed_at, pulled_at) VALUES ($1, $2, $3, $4, 0)
+		ON CONFLICT (repository_id, name) DO UPDATE SET manifest_id = excluded.manifest_id, pushed_at = excluded.pushed_at`,
+		repositoryID, manifestID, name, micros(tx.now))
+	if err != nil || before == 0 {
+		return err == nil, err
+	}
+	return true, tx.noteUntagged(before)
 }
 
 // DeleteTag removes the name; ErrNoRow when there is none such.
 func (tx *Tx) DeleteTag(repositoryID int64, name string) error {
-	return tx.execOne(`DELETE FROM tag WHERE repository_id = $1 AND name = $2`, repositoryID, name)
+	var manifestID int64
+	err := tx.get(`DELETE FROM tag WHERE repository_id = $1 AND name = $2 RETURNING manifest_id`, []any{repositoryID, name}, &manifestID)
+	if err != nil {
+		return err
+	}
+	return tx.noteUntagged(manifestID)
+}
+
+// noteUntagged keeps when a manifest lost its last tag.
+func (tx *Tx) noteUntagged(manifestID int64) error {
+	_, err := tx.exec(`UPDATE manifest SET untagged_at = $2 WHERE id = $1 AND NOT EXISTS (SELECT 1 FROM tag WHERE manifest_id = $1)`,
+		manifestID, micros(tx.now))
+	return err
 }
 
 // Tags lists the tags of one artifact.

@@ -138,7 +138,13 @@ func (s *Store) commitBatch(c *conn, batch []*job) (err error) {
 			return fmt.Errorf("journal: %w", err)
 		}
 	}
-	if _, err = c.exec("COMMIT"); err == nil {
+	if len(entries) > 0 {
+		err = setJournalPosition(c, to)
+	}
+	if err == nil {
+		_, err = c.exec("COMMIT")
+	}
+	if err == nil {
 		committed = true
 		return nil
 	}

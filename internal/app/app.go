@@ -32,6 +32,8 @@ type App struct {
 	throttle   *auth.Throttle
 	events     *events
 	settings   settings
+	activity   activity
+	jobs       chan struct{} // filled when a job is queued or is to be stopped
 }
 
 // New makes the use cases over st. Call Run to have their background work
@@ -45,6 +47,7 @@ func New(ctx context.Context, st *store.Store, content Content, log *slog.Logger
 		remembered: auth.NewRemembered(time.Now),
 		throttle:   auth.NewThrottle(time.Now),
 		events:     newEvents(st, log),
+		jobs:       make(chan struct{}, 1),
 	}
 	if err := a.loadSettings(ctx); err != nil {
 		return nil, err
@@ -57,7 +60,12 @@ func (a *App) Close() { a.events.close() }
 
 // view runs fn with the caller's rights as they are now, reading only.
 func (a *App) view(ctx context.Context, c core.Caller, fn func(*session) error) error {
-	err := a.store.View(ctx, func(tx *store.Tx) error { return a.in(tx, c, fn) })
+	err := a.store.View(ctx, func(tx *store.Tx) error {
+		return a.in(tx, c, func(s *session) error {
+			s.reading = true
+			return fn(s)
+		})
+	})
 	return a.result(c, err)
 }
 

@@ -35,7 +35,7 @@ func (a *App) Artifacts(ctx context.Context, c core.Caller, full string, tagged 
 	return list, total, err
 }
 
-// complete adds tags and children to the artifacts.
+// complete adds tags and children to the artifacts of a repository.
 func (s *session) complete(plain []core.Artifact) ([]Artifact, error) {
 	ids := make([]int64, len(plain))
 	for i, p := range plain {
@@ -50,7 +50,14 @@ func (s *session) complete(plain []core.Artifact) ([]Artifact, error) {
 		return nil, err
 	}
 	list := make([]Artifact, len(plain))
+	var rules core.Immutability
+	if len(plain) > 0 { // all are of one repository
+		if rules, err = s.immutability(plain[0].ProjectID, plain[0].Repository); err != nil {
+			return nil, err
+		}
+	}
 	for i, p := range plain {
+		markImmutable(rules, tags[p.ID])
 		list[i] = Artifact{p, tags[p.ID], children[p.ID]}
 	}
 	return list, nil
@@ -184,7 +191,11 @@ func (a *App) Tags(ctx context.Context, c core.Caller, full, reference string, q
 		if err != nil {
 			return err
 		}
-		tags, total, err = s.Tx.Tags(found.ID, q)
+		if tags, total, err = s.Tx.Tags(found.ID, q); err != nil {
+			return err
+		}
+		rules, err := s.immutability(found.ProjectID, full)
+		markImmutable(rules, tags)
 		return err
 	})
 	return tags, total, err

@@ -18,6 +18,14 @@ type session struct {
 	username string
 	sysadmin bool
 	robot    *core.Robot
+	reading  bool          // nothing changes: all that is read is of one moment
+	seen     projectAccess // the last answer, where reading
+}
+
+// projectAccess is what a decision about a project was made from.
+type projectAccess struct {
+	project core.Project
+	role    core.Role
 }
 
 // session reads who the caller is now. An account that is gone, disabled or
@@ -30,11 +38,10 @@ func (a *App) session(tx *store.Tx, c core.Caller) (*session, error) {
 	case core.KindSystem:
 		s.username, s.sysadmin = "system", true
 	case core.KindUser:
-		u, err := tx.User(c.ID)
-		if err != nil {
+		var err error
+		if s.username, s.sysadmin, err = tx.UserAccess(c.ID); err != nil {
 			return nil, gone(err)
 		}
-		s.username, s.sysadmin = u.Username, u.SysAdmin
 	case core.KindRobot:
 		r, err := tx.Robot(c.ID)
 		if err != nil {
@@ -118,7 +125,7 @@ func grants(r *core.Robot, p core.Permission, scope func(core.RobotGrant) bool) 
 // absent answer alike.
 func (s *session) onProject(ref core.ProjectRef, resource core.Resource, action core.Action) (core.Project, error) {
 	p := core.Permission{Resource: resource, Action: action}
-	project, role, err := s.ProjectAccess(ref, s.userID())
+	project, role, err := s.access(ref)
 	if errors.Is(err, store.ErrNoRow) {
 		if s.sysadmin {
 			return core.Project{}, core.Errorf(core.CodeNotFound, "%s not found", refName(ref))
@@ -132,6 +139,19 @@ func (s *session) onProject(ref core.ProjectRef, resource core.Resource, action 
 		return core.Project{}, s.deny(refName(ref), project.ID, p)
 	}
 	return project, nil
+}
+
+// access returns the project and the caller's role in it, and asks only once
+// when several decisions are made about one project in one moment.
+func (s *session) access(ref core.ProjectRef) (core.Project, core.Role, error) {
+	if last := s.seen.project; last.ID != 0 && (ref.ID == last.ID || (ref.ID == 0 && ref.Name == last.Name)) {
+		return last, s.seen.role, nil
+	}
+	project, role, err := s.ProjectAccess(ref, s.userID())
+	if err == nil && s.reading {
+		s.seen = projectAccess{project, role}
+	}
+	return project, role, err
 }
 
 func refName(ref core.ProjectRef) string {

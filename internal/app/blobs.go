@@ -68,7 +68,7 @@ func (s *session) pullableBlob(repository, digest string) (store.LinkedBlob, err
 			return store.LinkedBlob{}, store.ErrNoRow
 		}
 	}
-	return blob, nil
+	return blob, whole(blob)
 }
 
 // BlobToUse returns the file of a blob that a manifest pushed by the caller may
@@ -81,8 +81,10 @@ func (a *App) BlobToUse(ctx context.Context, c core.Caller, repository, digest s
 			return err
 		}
 		var err error
-		blob, err = s.LinkedBlob(repository, digest)
-		return err
+		if blob, err = s.LinkedBlob(repository, digest); err != nil {
+			return err
+		}
+		return whole(blob)
 	})
 	return blob.Blob, err
 }

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"strings"
 
 	"github.com/breakwater-registry/breakwater/internal/core"
@@ -135,6 +136,9 @@ func (k copying) publish(a core.Artifact, children []core.Child) error {
 		p.manifest.Children = append(p.manifest.Children, core.Descriptor{Digest: child.Digest, Platform: child.Platform, Annotations: child.Annotations})
 	}
 	_, err = p.create(core.Blob{Digest: a.Digest})
+	if errors.Is(err, ErrFileVanished) {
+		return damaged(a.Digest)
+	}
 	return err
 }
 
@@ -146,7 +150,7 @@ func (k copying) name(reference, digest, from string) error {
 		if err != nil {
 			return err
 		}
-		if _, err := k.SetTag(k.repositoryID, id, reference); err != nil {
+		if _, err := k.pointTag(k.project.ID, k.repositoryID, k.to, id, reference); err != nil {
 			return err
 		}
 		k.Record(core.JournalEntry{Op: core.JournalPutTag, Repository: k.to, Tag: reference, Digest: digest, Actor: k.username})

@@ -49,6 +49,9 @@ func (s *session) removeManifest(project core.Project, repo core.Repository, id 
 	if err != nil {
 		return err
 	}
+	if err := s.keepImmutable(project.ID, repo.Name, cannotDelete, tags...); err != nil {
+		return err
+	}
 	for _, name := range tags {
 		s.Record(core.JournalEntry{Op: core.JournalDeleteTag, Repository: repo.Name, Tag: name, Actor: s.username})
 	}
@@ -97,6 +100,9 @@ func (a *App) DeleteTag(ctx context.Context, c core.Caller, repository, tag stri
 }
 
 func (s *session) removeTag(project core.Project, repo core.Repository, tag core.Tag) error {
+	if err := s.keepImmutable(project.ID, repo.Name, cannotDelete, tag.Name); err != nil {
+		return err
+	}
 	if err := s.Tx.DeleteTag(repo.ID, tag.Name); err != nil {
 		return err
 	}

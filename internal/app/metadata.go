@@ -2,16 +2,28 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strconv"
 
 	"github.com/breakwater-registry/breakwater/internal/core"
+	"github.com/breakwater-registry/breakwater/store"
 )
 
-// metaPublic is the one metadata key that is enforced.
+// metaPublic says who may see and pull from the project; it is a column of its
+// own.
 const metaPublic = "public"
+
+// metaUntagged is after how many days the garbage collection removes untagged
+// manifests of the project; -1, the default, keeps them.
+const metaUntagged = "untagged_days"
+
+// keptMetadata are the keys that are kept as texts, with how a value is checked.
+var keptMetadata = map[string]func(value string) error{
+	metaUntagged: checkUntagged,
+}
 
 // inertMetadata are Harbor's keys whose enforcement this release does not
 // have, with the values that ask for nothing: those are what is the case
@@ -46,6 +58,12 @@ func checkMetadata(values map[string]string) (public *bool, err error) {
 			public = &on
 			continue
 		}
+		if check, ok := keptMetadata[key]; ok {
+			if err := check(value); err != nil {
+				return nil, err
+			}
+			continue
+		}
 		// A threshold asks for nothing while prevention is off.
 		if key == "severity" && values["prevent_vul"] == "false" {
 			continue
@@ -71,15 +89,47 @@ func checkInert(key, value string) error {
 
 // setMetadata changes the metadata of a project that the caller may change.
 func (s *session) setMetadata(project core.Project, values map[string]string) error {
-	public, err := checkMetadata(values)
-	if err != nil || public == nil || *public == project.Public {
+	values, err := s.withoutRetention(project, values)
+	if err != nil {
 		return err
+	}
+	public, err := checkMetadata(values)
+	if err != nil {
+		return err
+	}
+	if err := s.keepMetadata(project, values); err != nil {
+		return err
+	}
+	if public == nil || *public == project.Public {
+		return nil
 	}
 	if err := s.SetProjectPublic(project.ID, *public); err != nil {
 		return err
 	}
 	return s.audit(act{operation: "update", resourceType: "project", resource: project.Name, project: project.ID,
 		description: fmt.Sprintf("public: %t -> %t", project.Public, *public)})
+}
+
+// keepMetadata writes the values that are kept as texts and have been checked.
+func (s *session) keepMetadata(project core.Project, values map[string]string) error {
+	for _, key := range slices.Sorted(maps.Keys(values)) {
+		if _, ok := keptMetadata[key]; !ok {
+			continue
+		}
+		changed, err := s.SetProjectMetadata(project.ID, key, values[key])
+		if err != nil {
+			return err
+		}
+		if !changed {
+			continue
+		}
+		err = s.audit(act{operation: "update", resourceType: "project", resource: project.Name, project: project.ID,
+			description: fmt.Sprintf("%s: %s", key, core.Clip(values[key], 200))})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // ProjectMetadata returns the metadata of a project; the values are texts, as
@@ -94,15 +144,35 @@ func (a *App) ProjectMetadata(ctx context.Context, c core.Caller, ref core.Proje
 				return err
 			}
 		}
-		values = Metadata(project)
-		return nil
+		all, err := s.metadata(project)
+		if err == nil {
+			values = all[0]
+		}
+		return err
 	})
 	return values, err
 }
 
-// Metadata is what the metadata API tells about a project.
-func Metadata(project core.Project) map[string]string {
-	return map[string]string{metaPublic: strconv.FormatBool(project.Public)}
+// metadata is what the API tells about each of the projects.
+func (s *session) metadata(projects ...core.Project) ([]map[string]string, error) {
+	ids := make([]int64, len(projects))
+	for i, p := range projects {
+		ids[i] = p.ID
+	}
+	kept, err := s.Tx.ProjectMetadata(ids...)
+	if err != nil {
+		return nil, err
+	}
+	retentions, err := s.RetentionIDs(ids...)
+	all := make([]map[string]string, len(projects))
+	for i, p := range projects {
+		all[i] = map[string]string{metaPublic: strconv.FormatBool(p.Public)}
+		maps.Copy(all[i], kept[p.ID])
+		if id, ok := retentions[p.ID]; ok {
+			all[i][metaRetention] = strconv.FormatInt(id, 10)
+		}
+	}
+	return all, err
 }
 
 // SetProjectMetadata changes metadata of a project. action is ActCreate or
@@ -118,16 +188,23 @@ func (a *App) SetProjectMetadata(ctx context.Context, c core.Caller, ref core.Pr
 }
 
 // DeleteProjectMetadata takes a key back to its default: a project whose key
-// public is deleted is private.
+// public is deleted is private. CodeNotFound where there is no such key.
 func (a *App) DeleteProjectMetadata(ctx context.Context, c core.Caller, ref core.ProjectRef, key string) error {
 	return a.update(ctx, c, func(s *session) error {
 		project, err := s.onProject(ref, core.ResMetadata, core.ActDelete)
 		if err != nil {
 			return err
 		}
-		if key != metaPublic {
+		if key == metaPublic {
+			return s.setMetadata(project, map[string]string{metaPublic: "false"})
+		}
+		err = s.Tx.DeleteProjectMetadata(project.ID, key)
+		if errors.Is(err, store.ErrNoRow) {
 			return core.Errorf(core.CodeNotFound, "the project has no metadata %s", core.Clip(key, 64))
 		}
-		return s.setMetadata(project, map[string]string{metaPublic: "false"})
+		if err != nil {
+			return err
+		}
+		return s.audit(act{operation: "delete", resourceType: "metadata", resource: project.Name + " " + key, project: project.ID})
 	})
 }

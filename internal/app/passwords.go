@@ -2,10 +2,12 @@ package app
 
 import (
 	"context"
+	"errors"
 	"unicode/utf8"
 
 	"github.com/breakwater-registry/breakwater/internal/auth"
 	"github.com/breakwater-registry/breakwater/internal/core"
+	"github.com/breakwater-registry/breakwater/store"
 )
 
 // minSecretChars makes up for the fast hash that CLI secrets are stored as:
@@ -102,9 +104,8 @@ func (a *App) SetCLISecret(ctx context.Context, c core.Caller, id int64, secret 
 		if err != nil {
 			return err
 		}
-		if auth.CheckPassword(secret) != nil || utf8.RuneCountInString(secret) < minSecretChars {
-			return core.Errorf(core.CodeBadRequest, "the secret must be %d to 128 random characters with at least "+
-				"1 uppercase letter, 1 lowercase letter and 1 number, such as openssl rand -base64 24 prints", minSecretChars)
+		if err := checkSecret(secret); err != nil {
+			return err
 		}
 		u.Credential.SecretHash = auth.HashSecret(secret)
 		if err := s.UpdateUser(u); err != nil {
@@ -112,6 +113,16 @@ func (a *App) SetCLISecret(ctx context.Context, c core.Caller, id int64, secret 
 		}
 		return s.audit(act{operation: "update", resourceType: "user", resource: u.Username, description: "CLI secret"})
 	})
+}
+
+// checkSecret has a secret that somebody chose be as good as a made one: only
+// such a secret may be kept as a plain hash.
+func checkSecret(secret string) error {
+	if auth.CheckPassword(secret) != nil || utf8.RuneCountInString(secret) < minSecretChars {
+		return core.Errorf(core.CodeBadRequest, "the secret must be %d to 128 random characters with at least "+
+			"1 uppercase letter, 1 lowercase letter and 1 number, such as openssl rand -base64 24 prints", minSecretChars)
+	}
+	return nil
 }
 
 // itself is the registry as a caller: first start and command line.
@@ -154,6 +165,9 @@ func (a *App) ResetPassword(ctx context.Context, username, password string) erro
 	}
 	return a.update(ctx, itself, func(s *session) error {
 		u, err := s.UserByName(username)
+		if errors.Is(err, store.ErrNoRow) {
+			return core.Errorf(core.CodeNotFound, "there is no user %q; name one that exists, such as admin", core.Clip(username, 64))
+		}
 		if err != nil {
 			return err
 		}

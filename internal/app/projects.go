@@ -14,6 +14,7 @@ type ProjectView struct {
 	core.Project
 	Role      core.Role // of the caller as a member; 0 for none
 	Togglable bool      // the caller may change whether it is public
+	Metadata  map[string]string
 }
 
 // NewProject is what CreateProject makes.
@@ -26,7 +27,7 @@ type NewProject struct {
 // projectNotEmpty is Harbor's text.
 const projectNotEmpty = "the project contains repositories, can not be deleted"
 
-// views adds the caller's role to projects.
+// views adds the caller's role and the metadata to projects.
 func (s *session) views(projects []core.Project) ([]ProjectView, error) {
 	ids := make([]int64, len(projects))
 	for i, p := range projects {
@@ -36,9 +37,13 @@ func (s *session) views(projects []core.Project) ([]ProjectView, error) {
 	if err != nil {
 		return nil, err
 	}
+	metadata, err := s.metadata(projects...)
+	if err != nil {
+		return nil, err
+	}
 	all := make([]ProjectView, len(projects))
 	for i, p := range projects {
-		all[i] = ProjectView{Project: p, Role: roles[p.ID],
+		all[i] = ProjectView{Project: p, Role: roles[p.ID], Metadata: metadata[i],
 			Togglable: s.may(p, roles[p.ID], core.Permission{Resource: core.ResMetadata, Action: core.ActUpdate})}
 	}
 	return all, nil
@@ -100,6 +105,9 @@ func (a *App) CreateProject(ctx context.Context, c core.Caller, n NewProject) (i
 			return projectTaken(err, n.Name)
 		}
 		if _, err := s.AddMember(id, project.OwnerID, core.RoleProjectAdmin); err != nil {
+			return err
+		}
+		if err := s.keepMetadata(core.Project{ID: id, Name: n.Name}, n.Metadata); err != nil {
 			return err
 		}
 		return s.audit(act{operation: "create", resourceType: "project", resource: project.Name, project: id,
@@ -202,7 +210,7 @@ func (a *App) DeleteProject(ctx context.Context, c core.Caller, ref core.Project
 		if project.RepoCount > 0 {
 			return core.Errorf(core.CodePrecondition, projectNotEmpty)
 		}
-		if err := s.DeleteHiddenRepositories(project.ID); err != nil {
+		if err := s.forgetRetentionOf(project); err != nil {
 			return err
 		}
 		if err := s.Tx.DeleteProject(project.ID); err != nil {

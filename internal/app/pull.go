@@ -9,9 +9,11 @@ import (
 
 // Manifest returns the file of a manifest that the caller may pull, by tag or,
 // when reference holds a colon, by digest. A pull is counted and audited when
-// it is one: a GET, not a HEAD.
+// it is one: a GET, not a HEAD. A HEAD by digest of one who may push holds the
+// manifest: the client may be about to push an index that lists it.
 func (a *App) Manifest(ctx context.Context, c core.Caller, repository, reference string, counted bool) (store.ManifestFile, error) {
 	var m store.ManifestFile
+	hold := false
 	err := a.view(ctx, c, func(s *session) error {
 		project, err := s.onRepository(repository, core.ResRepository, core.ActPull)
 		if err != nil {
@@ -24,14 +26,44 @@ func (a *App) Manifest(ctx context.Context, c core.Caller, repository, reference
 		} else {
 			m, err = s.ManifestByTag(repository, reference)
 		}
-		if err != nil || !counted {
+		if err != nil {
+			return err
+		}
+		if m.Damaged {
+			return damaged(m.Digest)
+		}
+		if !counted {
+			hold, err = s.needsHold(repository, reference, m)
 			return err
 		}
 		event := s.event(act{operation: "pull", resourceType: "artifact", resource: resource, project: project.ID, digest: m.Digest})
 		a.events.addPull(event, pull{m.RepositoryID, m.ArtifactID, m.TagID})
 		return nil
 	})
+	if err != nil || !hold {
+		return m, err
+	}
+	err = a.update(ctx, c, func(s *session) error {
+		var err error
+		if m, err = s.ManifestByDigest(repository, reference); err != nil {
+			return err
+		}
+		return s.HoldManifest(m.ArtifactID, s.Now().Add(-leaseTime/2))
+	})
 	return m, err
+}
+
+// needsHold says whether the manifest is asked for by one who may push, and
+// nothing has kept it from the garbage collection for a while.
+func (s *session) needsHold(repository, reference string, m store.ManifestFile) (bool, error) {
+	if !isDigest(reference) {
+		return false, nil
+	}
+	if _, denied := s.onRepository(repository, core.ResRepository, core.ActPush); denied != nil {
+		return false, nil
+	}
+	held, err := s.HeldManifest(m.ArtifactID, s.Now().Add(-leaseTime/2))
+	return !held, err
 }
 
 // HasRepository says whether the caller may pull from the repository and it is
@@ -108,6 +140,7 @@ func (a *App) Grant(ctx context.Context, c core.Caller, wanted []core.Scope) ([]
 		if err != nil {
 			return err
 		}
+		s.reading = true
 		for _, scope := range wanted {
 			actions, err := s.grantable(scope)
 			if err != nil {

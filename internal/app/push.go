@@ -35,8 +35,11 @@ func (a *App) PutManifest(ctx context.Context, c core.Caller, repository string,
 		p := publication{session: s, project: project, repository: repository, manifest: m}
 		p.artifact = core.Artifact{RepositoryID: repositoryID, ProjectID: project.ID, Digest: m.Digest}
 		p.artifact.ID, err = s.ManifestID(repositoryID, m.Digest)
-		if errors.Is(err, store.ErrNoRow) {
+		switch {
+		case errors.Is(err, store.ErrNoRow):
 			used, err = p.create(file)
+		case err == nil:
+			used, err = p.again(file, len(tags) == 0)
 		}
 		if err != nil {
 			return err
@@ -65,12 +68,8 @@ func (p *publication) create(file core.Blob) (used bool, err error) {
 	if err := p.gather(); err != nil {
 		return false, err
 	}
-	fits, err := p.AddUsage(p.project.ID, p.charge)
-	if err != nil {
+	if err := p.pay(); err != nil {
 		return false, err
-	}
-	if !fits {
-		return false, quotaExceeded(p.charge, p.project.QuotaUsed, p.project.QuotaHard)
 	}
 	if err := p.insert(); err != nil {
 		return false, err
@@ -78,36 +77,58 @@ func (p *publication) create(file core.Blob) (used bool, err error) {
 	return used, p.announce()
 }
 
-// ownBlob finds or makes the row of the manifest's own file.
+// pay charges the project with what it does not pay for yet.
+func (p *publication) pay() error {
+	fits, err := p.AddUsage(p.project.ID, p.charge)
+	if err == nil && !fits {
+		err = quotaExceeded(p.charge, p.project.QuotaUsed, p.project.QuotaHard)
+	}
+	return err
+}
+
+// again is the push of a manifest that the repository has. It makes whole what
+// was damaged; hold keeps it from the garbage collection.
+func (p *publication) again(file core.Blob, hold bool) (used bool, err error) {
+	if _, used, err = p.ownFile(file); err != nil || !hold {
+		return used, err
+	}
+	// An index that lists it may follow; until then nothing else holds it.
+	return used, p.HoldManifest(p.artifact.ID, p.Now())
+}
+
+// ownFile finds the row of the manifest's own file, or makes it of file.
+func (p *publication) ownFile(file core.Blob) (blob core.Blob, used bool, err error) {
+	blob, err = p.LiveBlob(file.Digest)
+	if !errors.Is(err, store.ErrNoRow) {
+		return blob, false, err
+	}
+	if file.Generation == 0 {
+		return file, false, ErrFileVanished
+	}
+	file.ID, err = p.CreateBlob(file)
+	return file, true, err
+}
+
+// ownBlob is ownFile for a manifest that is new to the repository.
 func (p *publication) ownBlob(file core.Blob) (used bool, err error) {
-	blob, err := p.LiveBlob(file.Digest)
-	switch {
-	case errors.Is(err, store.ErrNoRow) && file.Generation == 0:
-		return false, errFileVanished
-	case errors.Is(err, store.ErrNoRow):
-		blob, used = file, true
-		if blob.ID, err = p.CreateBlob(file); err != nil {
-			return false, err
-		}
-		p.charge += blob.Size
-	case err != nil:
+	blob, used, err := p.ownFile(file)
+	if err != nil {
 		return false, err
-	default:
-		charged, err := p.ChargedInProject(p.project.ID, blob.ID)
-		if err != nil {
-			return false, err
-		}
-		if !charged {
-			p.charge += blob.Size
-		}
+	}
+	charged, err := p.ChargedInProject(p.project.ID, blob.ID)
+	if err != nil {
+		return false, err
+	}
+	if !charged {
+		p.charge += blob.Size
 	}
 	p.artifact.Blob, p.artifact.TotalSize, p.blobs = blob, blob.Size, []core.Blob{blob}
 	return used, nil
 }
 
-// errFileVanished asks the transport to write the file and try again: the live
-// file that it had seen was collected meanwhile.
-var errFileVanished = core.Errorf(core.CodeUnavailable, "the manifest's file was removed during the push; push again")
+// ErrFileVanished asks the transport to write the file and try again: the live
+// file that it had seen was collected, or found damaged, meanwhile.
+var ErrFileVanished = core.Errorf(core.CodeUnavailable, "the manifest's file was removed during the push; push again")
 
 // gather finds the blobs that the manifest refers to, and what they cost.
 func (p *publication) gather() error {
@@ -180,7 +201,7 @@ func (p *publication) announce() error {
 func (p *publication) tag(tags []string) error {
 	resource := p.repository + "@" + p.manifest.Digest
 	for i, name := range tags {
-		moved, err := p.SetTag(p.artifact.RepositoryID, p.artifact.ID, name)
+		moved, err := p.pointTag(p.project.ID, p.artifact.RepositoryID, p.repository, p.artifact.ID, name)
 		if err != nil {
 			return err
 		}

@@ -265,14 +265,6 @@ func (a *App) RenewRobotSecret(ctx context.Context, c core.Caller, id int64, sec
 	return made, err
 }
 
-func checkSecret(secret string) error {
-	if auth.CheckPassword(secret) != nil || utf8.RuneCountInString(secret) < minSecretChars {
-		return core.Errorf(core.CodeBadRequest, "the secret must be %d to 128 random characters with at least "+
-			"1 uppercase letter, 1 lowercase letter and 1 number; send an empty one to have it made", minSecretChars)
-	}
-	return nil
-}
-
 // DeleteRobot removes a robot account. It is out at its next request.
 func (a *App) DeleteRobot(ctx context.Context, c core.Caller, id int64) error {
 	return a.update(ctx, c, func(s *session) error {

@@ -38,6 +38,8 @@ type Config struct {
 	File string
 	// Data is the absolute path of the data folder.
 	Data string
+	// DiskReserve is the free space below which nothing can be pushed.
+	DiskReserve Reserve
 	// Listen is the host:port of the registry; the host may be empty.
 	Listen string
 	// Hostnames are the names and addresses clients use, in lower case; a

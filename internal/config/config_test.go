@@ -69,7 +69,7 @@ func TestDefaults(t *testing.T) {
 		t.Error(err)
 	}
 	want := config.Config{
-		Data: "/home/me/.local/share/breakwater", Listen: ":8443", ACMECA: config.LetsEncrypt,
+		Data: "/home/me/.local/share/breakwater", DiskReserve: config.Reserve{Bytes: 512 << 20, Percent: 1}, Listen: ":8443", ACMECA: config.LetsEncrypt,
 		LogFormat: config.LogText, LogLevel: slog.LevelInfo, ShutdownTimeout: 10 * time.Second,
 		MachineName: c.MachineName, ExternalURL: "https://" + c.MachineName + ":8443",
 	}

@@ -36,6 +36,8 @@ func options() []option {
 			field: func(c *Config) any { return &c.File }},
 		{name: "data", help: "data `folder` (default /var/lib/breakwater for the system user breakwater, else $XDG_DATA_HOME/breakwater or ~/.local/share/breakwater)",
 			field: func(c *Config) any { return &c.Data }},
+		{name: "disk-reserve", fallback: "512MiB,1%", help: "`space` of the data folder's disk that is kept free: with less, pushes are refused; like 2GiB or 5%, of several the largest, 0 for none",
+			field: func(c *Config) any { return &c.DiskReserve }},
 		{name: "listen", fallback: ":8443", help: "`address` to listen on, host:port",
 			field: func(c *Config) any { return &c.Listen }},
 		{name: "hostname", help: "`name` or IP address clients use, may be *.example.com; repeatable",
@@ -135,6 +137,8 @@ func set(field any, values []string) error {
 		if *p, err = time.ParseDuration(last); err != nil {
 			err = core.Errorf(core.CodeBadRequest, "%q is no duration; write it like 10s or 2m", last)
 		}
+	case *Reserve:
+		*p, err = parseReserve(last)
 	case *slog.Level:
 		*p, err = parseLevel(last)
 	case *[]string:

@@ -63,6 +63,7 @@ type Tag struct {
 	Name         string
 	PushedAt     time.Time
 	PulledAt     time.Time // zero: never
+	Immutable    bool      // a rule of the project keeps it; not stored, set where it is shown
 }
 
 // The kinds of artifact, in Harbor's words.

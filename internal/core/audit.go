@@ -19,9 +19,3 @@ type AuditEvent struct {
 	Repeats      int64 // how many equal events this row stands for
 	Hash         string
 }
-
-// AuditFilter selects rows of the audit log; zero fields select all.
-type AuditFilter struct {
-	Projects []int64 // nil: all, and rows about no project
-	Query    Query
-}

@@ -63,9 +63,9 @@ func GrantablePermissions() (system, project []Permission) {
 			{ResAuditLog, "L"}, {ResCatalog, "R"}, {ResProject, "CL"}, {ResQuota, "RUL"},
 			{ResRobot, "CRUDL"}, {ResSystemVolumes, "R"}, {ResUser, "CRUDL"},
 		}), expand([]grantRow{
-			{ResAccessory, "L"}, {ResArtifact, "CRDL"}, {ResArtifactAddition, "R"}, {ResLog, "L"},
+			{ResAccessory, "L"}, {ResArtifact, "CRDL"}, {ResArtifactAddition, "R"}, {ResImmutableTag, "CUDL"}, {ResLog, "L"},
 			{ResMember, "CRUDL"}, {ResMetadata, "CRUDL"}, {ResProject, "RUD"}, {ResQuota, "R"},
-			{ResRepository, "RUDL<>"}, {ResRobot, "CRUDL"}, {ResTag, "CDL"},
+			{ResRepository, "RUDL<>"}, {ResRobot, "CRUDL"}, {ResTag, "CDL"}, {ResTagRetention, "CRUDL"},
 		})
 }
 

@@ -26,6 +26,8 @@ type Settings struct {
 	AuditForwardEndpoint     string        // syslog://, syslog+udp:// or syslog+tls://HOST:PORT; empty is none
 	AuditRetention           time.Duration // how long audit rows are kept; 0 is for ever
 	AnonymousAccess          bool          // public projects are open to all; without it one must sign in
+	ScrubRate                int64         // bytes a second at which stored blobs are read again in the background; 0 is off
+	ScrubInterval            time.Duration // from the end of one such pass to the start of the next
 }
 
 // DefaultSettings are those of a new installation.
@@ -36,6 +38,8 @@ func DefaultSettings() Settings {
 		SessionTimeout:    60 * time.Minute,
 		StoragePerProject: -1,
 		AnonymousAccess:   true,
+		ScrubRate:         8 << 20,
+		ScrubInterval:     30 * 24 * time.Hour,
 	}
 }
 
@@ -95,6 +99,12 @@ var settingTable = []setting{
 		get: func(s Settings) string { return strconv.FormatInt(s.RobotDurationDays, 10) },
 		set: setRobotDuration},
 	{key: "scanner_skip_update_pulltime", kind: settingBool, hidden: true, get: always("false")},
+	{key: "scrub_interval_days", kind: settingNumber,
+		get: func(s Settings) string { return formatUnits(s.ScrubInterval, day) },
+		set: setUnits(day, 1, 365, func(s *Settings) *time.Duration { return &s.ScrubInterval })},
+	{key: "scrub_rate", kind: settingNumber,
+		get: func(s Settings) string { return strconv.FormatInt(s.ScrubRate, 10) },
+		set: setScrubRate},
 	{key: "self_registration", kind: settingBool,
 		get: func(s Settings) string { return strconv.FormatBool(s.SelfRegistration) },
 		set: setBool(func(s *Settings) *bool { return &s.SelfRegistration })},
@@ -196,11 +206,10 @@ func setUnits(unit time.Duration, low, high int64, field func(*Settings) *time.D
 	}
 }
 
+const day = 24 * time.Hour
+
 func unitName(unit time.Duration) string {
-	if unit == time.Hour {
-		return "hours"
-	}
-	return "minutes"
+	return map[time.Duration]string{time.Minute: "minutes", time.Hour: "hours", day: "days"}[unit]
 }
 
 func formatUnits(d, unit time.Duration) string { return strconv.FormatInt(int64(d/unit), 10) }
@@ -234,6 +243,20 @@ func setStorage(s *Settings, text string) error {
 		return fmt.Errorf("must be a number of bytes from 1 to %d, or -1 for no limit", int64(maxStorage))
 	}
 	s.StoragePerProject = n
+	return nil
+}
+
+const (
+	minScrubRate = 64 << 10
+	maxScrubRate = 100 << 30
+)
+
+func setScrubRate(s *Settings, text string) error {
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || n != 0 && (n < minScrubRate || n > maxScrubRate) {
+		return fmt.Errorf("must be a number of bytes a second from %d to %d, or 0 for off", minScrubRate, int64(maxScrubRate))
+	}
+	s.ScrubRate = n
 	return nil
 }
 

@@ -25,6 +25,8 @@ func TestSettingValues(t *testing.T) {
 		{"banner_message", "two\nlines", true}, {"banner_message", "bell\a", false}, {"banner_message", strings.Repeat("a", 4097), false},
 		{"audit_log_forward_endpoint", "", true}, {"audit_log_forward_endpoint", "syslog+tls://log.example.com:6514", true},
 		{"audit_log_forward_endpoint", "http://log.example.com", false},
+		{"scrub_rate", "0", true}, {"scrub_rate", "65536", true}, {"scrub_rate", "65535", false}, {"scrub_rate", "-1", false},
+		{"scrub_interval_days", "1", true}, {"scrub_interval_days", "0", false}, {"scrub_interval_days", "366", false},
 		{"auth_mode", "db_auth", true}, {"auth_mode", "ldap_auth", false}, {"robot_name_prefix", "robot-", false},
 		{"no_such_key", "1", false},
 	}
@@ -54,7 +56,7 @@ func TestSettingsReachTheirFields(t *testing.T) {
 	for key, text := range map[string]string{
 		"anonymous_access": "false", "audit_log_forward_endpoint": "syslog://h:1", "audit_log_retention_hours": "2",
 		"banner_message": "b", "project_creation_restriction": "adminonly", "read_only": "true", "robot_token_duration": "3",
-		"self_registration": "true", "session_timeout": "4", "storage_per_project": "5", "token_expiration": "6",
+		"self_registration": "true", "session_timeout": "4", "storage_per_project": "5", "token_expiration": "6", "scrub_rate": "70000", "scrub_interval_days": "8",
 	} {
 		var err error
 		if s, err = s.With(key, text); err != nil {
@@ -63,7 +65,7 @@ func TestSettingsReachTheirFields(t *testing.T) {
 	}
 	want := core.Settings{ProjectCreationAdminOnly: true, SelfRegistration: true, TokenExpiration: 6 * time.Minute, RobotDurationDays: 3,
 		SessionTimeout: 4 * time.Minute, ReadOnly: true, StoragePerProject: 5, Banner: "b", AuditForwardEndpoint: "syslog://h:1",
-		AuditRetention: 2 * time.Hour}
+		AuditRetention: 2 * time.Hour, ScrubRate: 70000, ScrubInterval: 8 * 24 * time.Hour}
 	if s != want {
 		t.Errorf("settings = %+v\nwant       %+v", s, want)
 	}

@@ -107,8 +107,10 @@ func (e Edge) access(w *Writer, r *http.Request, rec *record, took time.Duration
 	if len(path) > maxPath {
 		path = path[:maxPath] + "..."
 	}
-	e.Log.Info("request", "method", core.Clip(r.Method, 16), "path", path, "status", w.Status(), "bytes", w.bytes,
-		"duration", took, "actor", rec.actor, "address", rec.origin.Address, "request_id", rec.origin.RequestID)
+	e.Log.LogAttrs(r.Context(), slog.LevelInfo, "request",
+		slog.String("method", core.Clip(r.Method, 16)), slog.String("path", path),
+		slog.Int("status", w.Status()), slog.Int64("bytes", w.bytes), slog.Duration("duration", took),
+		slog.String("actor", rec.actor), slog.String("address", rec.origin.Address), slog.String("request_id", rec.origin.RequestID))
 }
 
 // Origin returns where r came from. Without an Edge around the handler it

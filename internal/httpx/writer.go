@@ -3,6 +3,7 @@ package httpx
 import (
 	"io"
 	"net/http"
+	"os"
 )
 
 // Writer is a ResponseWriter that remembers what was answered. Unlike most
@@ -39,12 +40,27 @@ func (w *Writer) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// ReadFrom sends all of src, by sendfile where the connection can.
+// ReadFrom sends all of src: a file by sendfile where the connection can, else
+// by Write, because the ReadFrom of net/http sends the header in a packet of
+// its own before it looks at src.
 func (w *Writer) ReadFrom(src io.Reader) (int64, error) {
 	w.began()
-	n, err := io.Copy(w.ResponseWriter, src) // which calls ReadFrom when there is one
+	out := io.Writer(w.ResponseWriter)
+	if !isFile(src) {
+		out = struct{ io.Writer }{out}
+	}
+	n, err := io.Copy(out, src) // which calls ReadFrom when there is one
 	w.bytes += n
 	return n, err
+}
+
+// isFile says whether src is a file or the beginning of one.
+func isFile(src io.Reader) bool {
+	if limited, ok := src.(*io.LimitedReader); ok {
+		src = limited.R
+	}
+	_, ok := src.(*os.File)
+	return ok
 }
 
 // Flush sends what is buffered.
