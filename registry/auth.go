@@ -124,7 +124,7 @@ func (g *Registry) serveToken(w http.ResponseWriter, r *http.Request) error {
 	}
 	wanted, err := auth.ParseScopes(scopes)
 	if err != nil {
-		return err
+		return fail(errcode.ErrorCodeUnsupported, "%s", core.ErrorMessage(err)).withStatus(http.StatusBadRequest)
 	}
 	if caller.Kind == core.KindAnonymous && len(wanted) == 0 {
 		return core.Errorf(core.CodeUnauthorized, "sign in to get a token")

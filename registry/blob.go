@@ -45,7 +45,7 @@ func (q *request) getBlob() (err error) {
 	}
 	content, err := q.blobs.OpenBlob(q.ctx(), fileOf(blob))
 	if err != nil {
-		return err
+		return lost(err, errcode.ErrorCodeBlobUnknown)
 	}
 	defer func() { err = errors.Join(err, content.Close()) }()
 	contentHeaders(q.w.Header(), blob, "application/octet-stream")

@@ -48,8 +48,19 @@ func (p *problem) withStatus(status int) *problem {
 
 // notFound says which code an absent object has on this route.
 func notFound(err error, code errcode.ErrorCode, what string) error {
+	if errors.Is(err, app.ErrDamaged) {
+		return fail(code, "%s is damaged; push it again", what)
+	}
 	if core.IsNotFound(err) {
 		return fail(code, "%s is not in this repository", what)
+	}
+	return err
+}
+
+// lost says which code content has on this route that is known, but without a file.
+func lost(err error, code errcode.ErrorCode) error {
+	if core.IsNotFound(err) {
+		return fail(code, "%s", core.ErrorMessage(err))
 	}
 	return err
 }

@@ -15,7 +15,7 @@ import (
 const (
 	// maxPage is the most entries of one answer; a Link leads to the rest.
 	maxPage = 10_000
-	// maxReferrersPage keeps one page of referrers well below maxManifest.
+	// maxReferrersPage keeps one page of referrers well below MaxManifest.
 	maxReferrersPage = 1_000
 )
 

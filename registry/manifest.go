@@ -13,12 +13,13 @@ import (
 	"github.com/distribution/distribution/v3/registry/api/errcode"
 	"github.com/opencontainers/go-digest"
 
+	"github.com/breakwater-registry/breakwater/internal/app"
 	"github.com/breakwater-registry/breakwater/internal/core"
 )
 
-// maxManifest is the largest manifest in bytes: the specification asks
+// MaxManifest is the largest manifest in bytes: the specification asks
 // registries to take at least 4 MiB.
-const maxManifest = 4 << 20
+const MaxManifest = 4 << 20
 
 func (q *request) getManifest() error {
 	m, err := q.app.Manifest(q.ctx(), q.caller, q.repository, q.reference, q.r.Method == http.MethodGet)
@@ -31,9 +32,9 @@ func (q *request) getManifest() error {
 		h.Set("Content-Length", strconv.FormatInt(m.Size, 10))
 		return nil
 	}
-	body, err := Content{q.blobs}.ReadBlob(q.ctx(), m.Blob, maxManifest)
+	body, err := Content{q.blobs}.ReadBlob(q.ctx(), m.Blob, MaxManifest)
 	if err != nil {
-		return err
+		return lost(err, errcode.ErrorCodeManifestUnknown)
 	}
 	http.ServeContent(q.w, q.r, "", time.Time{}, bytes.NewReader(body))
 	return nil
@@ -51,7 +52,7 @@ func (q *request) putManifest() error {
 	if err != nil {
 		return err
 	}
-	m, err := parseManifest(body, q.r.Header.Get("Content-Type"))
+	m, err := ParseManifest(body, q.r.Header.Get("Content-Type"))
 	if err != nil {
 		return err
 	}
@@ -76,9 +77,9 @@ func (q *request) putManifest() error {
 }
 
 func (q *request) readManifest() ([]byte, error) {
-	body, err := io.ReadAll(http.MaxBytesReader(q.w, q.r.Body, maxManifest))
+	body, err := io.ReadAll(http.MaxBytesReader(q.w, q.r.Body, MaxManifest))
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return nil, fail(errcode.ErrorCodeManifestInvalid, "the manifest has more than %d bytes", maxManifest).withStatus(http.StatusRequestEntityTooLarge)
+		return nil, fail(errcode.ErrorCodeManifestInvalid, "the manifest has more than %d bytes", MaxManifest).withStatus(http.StatusRequestEntityTooLarge)
 	}
 	if err != nil {
 		return nil, fail(errcode.ErrorCodeManifestInvalid, "the manifest did not arrive whole; send it again")
@@ -118,45 +119,59 @@ func (q *request) publish(m core.Manifest, tags []string, body []byte) error {
 	if err != nil {
 		return err
 	}
-	if !known {
-		file.Generation = q.nextGeneration()
-		if err := q.blobs.Put(q.ctx(), fileOf(file), body); err != nil {
+	if known {
+		_, err := q.app.PutManifest(q.ctx(), q.caller, q.repository, m, tags, file)
+		if !errors.Is(err, app.ErrFileVanished) {
 			return err
 		}
 	}
-	used, err := q.app.PutManifest(q.ctx(), q.caller, q.repository, m, tags, file)
-	if known {
+	generation, written := q.generations.next()
+	defer written()
+	file.Generation = generation
+	if err := q.blobs.Put(q.ctx(), fileOf(file), body); err != nil {
 		return err
 	}
+	used, err := q.app.PutManifest(q.ctx(), q.caller, q.repository, m, tags, file)
 	return q.disown(file, used, err)
 }
 
-// maxConfig bounds how much of an image's config is read for its platform.
-const maxConfig = 4 << 20
+// MaxConfig bounds how much of an image's config, in bytes, is read for its
+// platform.
+const MaxConfig = 4 << 20
 
 // readConfig takes the platform of an image from its config. A config that is
 // not there yet is found missing when the manifest is published; one that does
 // not parse leaves the platform unknown, as the media type promised nothing more.
 func (q *request) readConfig(m *core.Manifest) error {
-	if !isImageConfig(m.ConfigType) {
+	if !IsImageConfig(m.ConfigType) {
 		return nil
 	}
 	blob, err := q.app.BlobToUse(q.ctx(), q.caller, q.repository, m.Config)
-	if core.IsNotFound(err) || (err == nil && blob.Size > maxConfig) {
+	if core.IsNotFound(err) || (err == nil && blob.Size > MaxConfig) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	text, err := Content{q.blobs}.ReadBlob(q.ctx(), blob, maxConfig)
+	text, err := Content{q.blobs}.ReadBlob(q.ctx(), blob, MaxConfig)
+	if core.IsNotFound(err) {
+		return nil // its lease was over and it was collected just now
+	}
 	if err != nil {
 		return err
 	}
-	var platform core.Platform
-	if json.Unmarshal(text, &platform) == nil && platform.OS != "" {
-		m.Platform = &platform
-	}
+	m.Platform = PlatformOf(text)
 	return nil
+}
+
+// PlatformOf returns what an image with this config runs on, nil when the
+// config does not say.
+func PlatformOf(config []byte) *core.Platform {
+	var platform core.Platform
+	if json.Unmarshal(config, &platform) != nil || platform.OS == "" {
+		return nil
+	}
+	return &platform
 }
 
 func (q *request) deleteManifest() error {

@@ -49,9 +49,9 @@ func invalid(format string, args ...any) error {
 	return fail(errcode.ErrorCodeManifestInvalid, format, args...)
 }
 
-// parseManifest reads a manifest or an index of docker or OCI. contentType is
+// ParseManifest reads a manifest or an index of docker or OCI. contentType is
 // the header it came with, which must agree with the document.
-func parseManifest(body []byte, contentType string) (core.Manifest, error) {
+func ParseManifest(body []byte, contentType string) (core.Manifest, error) {
 	if err := core.CheckJSON(body); err != nil {
 		return core.Manifest{}, invalid("the manifest cannot be used: %s", err)
 	}
@@ -109,7 +109,8 @@ func isIndex(mediaType string) bool {
 	return mediaType == v1.MediaTypeImageIndex || mediaType == manifestlist.MediaTypeManifestList
 }
 
-func isImageConfig(mediaType string) bool {
+// IsImageConfig says whether a config of that media type tells a platform.
+func IsImageConfig(mediaType string) bool {
 	return mediaType == v1.MediaTypeImageConfig || mediaType == schema2.MediaTypeImageConfig
 }
 
@@ -183,7 +184,7 @@ func kindOf(configType, artifactType string) string {
 	switch {
 	case artifactType != "" && slices.ContainsFunc([]string{"spdx", "cyclonedx", "sbom"}, func(word string) bool { return strings.Contains(artifactType, word) }):
 		return core.KindSBOM
-	case isImageConfig(configType) && artifactType == "":
+	case IsImageConfig(configType) && artifactType == "":
 		return core.KindImage
 	case configType == mediaHelm:
 		return core.KindChart

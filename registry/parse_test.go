@@ -24,7 +24,7 @@ func TestParseManifest(t *testing.T) {
 		"layers":[{"mediaType":"x","digest":"` + sumB + `","size":3},
 		{"mediaType":"application/vnd.oci.image.layer.nondistributable.v1.tar+gzip","digest":"sha256:` + strings.Repeat("c", 64) + `","size":3}],
 		"subject":{"mediaType":"y","digest":"` + sumA + `","size":1},"annotations":{"k":"v"}}`
-	m, err := parseManifest([]byte(image), ociManifest)
+	m, err := ParseManifest([]byte(image), ociManifest)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -35,7 +35,7 @@ func TestParseManifest(t *testing.T) {
 		t.Errorf("the blobs are %v; a non-distributable layer must not be among them", m.Blobs)
 	}
 	index := `{"schemaVersion":2,"manifests":[{"mediaType":"` + ociManifest + `","digest":"` + sumA + `","size":1,"platform":{"architecture":"arm64","os":"linux"}}]}`
-	m, err = parseManifest([]byte(index), ociIndex+"; charset=utf-8")
+	m, err = ParseManifest([]byte(index), ociIndex+"; charset=utf-8")
 	if err != nil || len(m.Children) != 1 || m.Children[0].Platform.Architecture != "arm64" {
 		t.Errorf("index parsed as %+v, %v", m, err)
 	}
@@ -63,7 +63,7 @@ func TestParseManifestRefuses(t *testing.T) {
 		"nested beyond measure": {strings.Repeat("[", 100000), ociManifest},
 	}
 	for name, tt := range tests {
-		_, err := parseManifest([]byte(tt.body), tt.contentType)
+		_, err := ParseManifest([]byte(tt.body), tt.contentType)
 		if err == nil || problemOf(err).code != "MANIFEST_INVALID" {
 			t.Errorf("%s: %v, want MANIFEST_INVALID", name, err)
 		}
@@ -75,7 +75,7 @@ func FuzzParseManifest(f *testing.F) {
 	f.Add([]byte(`{"schemaVersion":2,"config":{"digest":"`+sumA+`"},"layers":[]}`), ociManifest)
 	f.Add([]byte(`{"schemaVersion":2,"manifests":[{"digest":"`+sumA+`"}]}`), ociIndex)
 	f.Fuzz(func(t *testing.T, body []byte, contentType string) {
-		m, err := parseManifest(body, contentType)
+		m, err := ParseManifest(body, contentType)
 		if err != nil {
 			return
 		}

@@ -7,8 +7,6 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
-	"sync/atomic"
-	"time"
 
 	"github.com/distribution/distribution/v3/registry/api/errcode"
 
@@ -24,12 +22,12 @@ const Service = "breakwater"
 
 // Registry serves /v2/ and /service/token.
 type Registry struct {
-	app        *app.App
-	blobs      *blobs.FileStore
-	tokens     *auth.Tokens
-	realm      func(*http.Request) string
-	log        *slog.Logger
-	generation atomic.Int64
+	app         *app.App
+	blobs       *blobs.FileStore
+	tokens      *auth.Tokens
+	realm       func(*http.Request) string
+	log         *slog.Logger
+	generations generations
 }
 
 // Options are what a Registry is made of.
@@ -124,8 +122,12 @@ func (q *request) base() error {
 // where to get them.
 func (q *request) refuse(err error) {
 	p := problemOf(err)
-	if p.status == http.StatusUnauthorized {
+	switch {
+	case p.status == http.StatusUnauthorized:
 		q.w.Header().Set("WWW-Authenticate", q.challenge())
+	case p.status == http.StatusForbidden && p.detail == nil:
+		// docker shows the usual message of a code only if a detail is with it.
+		p.detail = map[string]string{"scope": q.scope()}
 	}
 	if p.status >= http.StatusInternalServerError && !errors.Is(err, context.Canceled) {
 		q.log.Error("registry request failed", "method", q.r.Method, "path", q.r.URL.Path,
@@ -136,22 +138,12 @@ func (q *request) refuse(err error) {
 }
 
 // maxDrain is how much of a refused body is read, so that a client that is
-// still sending gets the answer and keeps its connection.
+// still sending gets the answer and keeps its connection. To read the body of a
+// client that waits for leave to send it (RFC 9110, 10.1.1) would give it.
 const maxDrain = 256 << 10
 
 func (q *request) drain() {
-	if q.r.Body != nil {
+	if q.r.Body != nil && q.r.Header.Get("Expect") == "" {
 		_, _ = io.CopyN(io.Discard, q.r.Body, maxDrain)
-	}
-}
-
-// nextGeneration returns a number that no file has had: the time, made unique.
-func (g *Registry) nextGeneration() int64 {
-	for {
-		last := g.generation.Load()
-		next := max(time.Now().UnixMicro(), last+1)
-		if g.generation.CompareAndSwap(last, next) {
-			return next
-		}
 	}
 }

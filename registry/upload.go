@@ -158,6 +158,9 @@ func (q *request) receive(upload *blobs.Upload) error {
 		limit = length
 	}
 	_, err := upload.Append(q.ctx(), q.r.Body, limit)
+	if core.ErrorCode(err) == core.CodeBadRequest {
+		return fail(errcode.ErrorCodeBlobUploadInvalid, "%s", core.ErrorMessage(err)).withStatus(http.StatusBadRequest)
+	}
 	return err
 }
 
@@ -189,7 +192,9 @@ func (q *request) keep(upload *blobs.Upload, blob core.Blob) error {
 	if linked {
 		return upload.Discard(q.ctx())
 	}
-	blob.Generation = q.nextGeneration()
+	generation, written := q.generations.next()
+	defer written()
+	blob.Generation = generation
 	if err := upload.Commit(q.ctx(), fileOf(blob)); err != nil {
 		return err
 	}

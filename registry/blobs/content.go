@@ -73,9 +73,15 @@ func (s *FileStore) Put(ctx context.Context, f File, content []byte) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	if err := s.guard.admit(len(content)); err != nil {
+		return err
+	}
 	id, err := uuid.NewRandom()
 	if err != nil {
 		return fmt.Errorf("put blob: %w", err)
+	}
+	if err := s.ready(ctx, f.Digest.Algorithm()); err != nil {
+		return explain("store a blob", err)
 	}
 	temp := putPrefix + id.String()
 	session, _ := s.sessions.claim(temp) // keeps Expire away from it

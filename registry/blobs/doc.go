@@ -6,11 +6,12 @@
 //	blobs/<algorithm>/<first 2 hex digits>/<hex>.<generation>
 //	uploads/<uuid>.<first 32 hex digits of sha256(scope)>
 //	uploads/put.<uuid>
+//	quarantine/<algorithm>.<hex>.<generation>
 //
 // The generation comes from the database: whoever writes a blob again after it
 // was collected takes the next number, so the path of a removed file is never
-// used for another one. All directories exist after Open, therefore a blob
-// costs one fsync of its file and one of its directory.
+// used for another one. The first blob of an algorithm makes all its directories,
+// therefore every later one costs one fsync of its file and one of its directory.
 //
 // Reading goes through distribution's filesystem storage driver. Its writer is
 // not used: it syncs at every Close and its Move leaves the new name volatile.

@@ -117,6 +117,9 @@ func (s *FileStore) Begin(ctx context.Context, scope string) (*Upload, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
+	if err := s.guard.admit(0); err != nil {
+		return nil, err
+	}
 	id, err := uuid.NewRandom()
 	if err != nil {
 		return nil, fmt.Errorf("begin upload: %w", err)

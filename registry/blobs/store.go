@@ -52,7 +52,11 @@ type FileStore struct {
 	driver   storagedriver.StorageDriver
 	layer    FileLayer
 	sessions *sessions
+	guard    *guard    // nil: there is no reserve
 	buffers  sync.Pool // of *[]byte, bufferSize long
+
+	layout  sync.Mutex
+	laidOut map[digest.Algorithm]bool // whose folders are all there, durably
 }
 
 // Option changes a FileStore while it is opened.
@@ -71,7 +75,7 @@ func WithIdleUploads(n int) Option {
 
 // Open opens the store below root and creates what is missing of it. It
 // returns a core.Error when the disk is full, failing or not writable.
-func Open(ctx context.Context, root string, opts ...Option) (*FileStore, error) {
+func Open(_ context.Context, root string, opts ...Option) (*FileStore, error) {
 	root, err := filepath.Abs(root)
 	if err != nil {
 		return nil, fmt.Errorf("blobs: %w", err)
@@ -81,31 +85,46 @@ func Open(ctx context.Context, root string, opts ...Option) (*FileStore, error) 
 		driver:   filesystem.New(filesystem.DriverParameters{RootDirectory: root, MaxThreads: readers}),
 		layer:    OSLayer{},
 		sessions: newSessions(idleUploads),
+		laidOut:  map[digest.Algorithm]bool{},
 	}
 	s.buffers.New = func() any { b := make([]byte, bufferSize); return &b }
 	for _, opt := range opts {
 		opt(s)
 	}
-	if err := s.makeLayout(ctx); err != nil {
+	if err := s.makeLayout(); err != nil {
 		return nil, explain("create the folders of the blob store", err)
 	}
 	return s, nil
 }
 
-// makeLayout creates every directory a commit may need. The parents are synced
-// each time: an earlier process may have died between creating and syncing.
-func (s *FileStore) makeLayout(ctx context.Context) error {
-	if err := makeDirs(s.layer, s.full(uploadsDir)); err != nil {
-		return err
-	}
-	for _, algorithm := range algorithms() {
-		if err := s.makeFanOut(ctx, path.Join(blobsDir, string(algorithm))); err != nil {
+// makeLayout creates the top directories. They are synced each time: an
+// earlier process may have died between creating and syncing.
+func (s *FileStore) makeLayout() error {
+	for _, dir := range []string{uploadsDir, blobsDir} {
+		if err := makeDirs(s.layer, s.full(dir)); err != nil {
 			return err
 		}
 	}
-	return errors.Join(s.layer.SyncDir(s.full(blobsDir)), s.layer.SyncDir(s.root))
+	return s.layer.SyncDir(s.root)
 }
 
+// ready creates every directory a commit may need, at the first blob of an
+// algorithm: making 256 of them takes longer than all else of a first start.
+func (s *FileStore) ready(ctx context.Context, algorithm digest.Algorithm) error {
+	s.layout.Lock()
+	defer s.layout.Unlock()
+	if s.laidOut[algorithm] {
+		return nil
+	}
+	if err := s.makeFanOut(ctx, path.Join(blobsDir, string(algorithm))); err != nil {
+		return err
+	}
+	s.laidOut[algorithm] = true
+	return nil
+}
+
+// makeFanOut creates what is missing of an algorithm's directories, durably,
+// those that a process may have made just before it died included.
 func (s *FileStore) makeFanOut(ctx context.Context, dir string) error {
 	if err := makeDirs(s.layer, s.full(dir)); err != nil {
 		return err
@@ -126,7 +145,7 @@ func (s *FileStore) makeFanOut(ctx context.Context, dir string) error {
 			return err
 		}
 	}
-	return s.layer.SyncDir(s.full(dir))
+	return errors.Join(s.layer.SyncDir(s.full(dir)), s.layer.SyncDir(s.full(blobsDir)))
 }
 
 // full returns the path in the filesystem of a path below the driver's root.

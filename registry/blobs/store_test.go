@@ -30,13 +30,25 @@ func open(t testing.TB, root string, opts ...blobs.Option) *blobs.FileStore {
 	return s
 }
 
-// spied returns a store whose disk can be made to fail.
+// spied returns a store with all its folders, whose disk can be made to fail.
 func spied(t testing.TB) (*blobs.FileStore, *spyLayer, string) {
 	t.Helper()
 	layer, root := &spyLayer{}, emptyRoot(t)
 	s := open(t, root, blobs.WithFileLayer(layer))
+	warm(t, s)
 	layer.take()
 	return s, layer, root
+}
+
+// warm has the store make its folders.
+func warm(t testing.TB, s *blobs.FileStore) {
+	t.Helper()
+	for _, algorithm := range []digest.Algorithm{digest.SHA256, digest.SHA512} {
+		f := blobs.File{Digest: algorithm.FromString("")}
+		if err := errors.Join(s.Put(t.Context(), f, nil), s.Remove(t.Context(), f)); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 func random(seed uint64, size int) []byte {
@@ -77,11 +89,15 @@ func leftovers(t *testing.T, root string) []string {
 	return list
 }
 
-func TestOpenCreatesTheLayoutDurably(t *testing.T) {
+func TestLayoutIsDurable(t *testing.T) {
 	layer, root := &spyLayer{}, filepath.Join(t.TempDir(), "new", "root")
-	open(t, root, blobs.WithFileLayer(layer))
+	s := open(t, root, blobs.WithFileLayer(layer))
+	if n := len(layer.take()); n > 15 {
+		t.Errorf("Open did %d operations", n)
+	}
+	warm(t, s)
 	ops := layer.take()
-	for _, dir := range []string{"new", "root", "blobs", "sha256", "sha512"} {
+	for _, dir := range []string{"blobs", "sha256", "sha512"} {
 		if !slices.Contains(ops, "syncdir "+dir) {
 			t.Errorf("%s was not synced", dir)
 		}
@@ -91,9 +107,33 @@ func TestOpenCreatesTheLayoutDurably(t *testing.T) {
 			t.Errorf("%s: %v", dir, err)
 		}
 	}
-	open(t, root, blobs.WithFileLayer(layer))
-	if n := len(layer.take()); n > 10 {
-		t.Errorf("the second Open did %d operations", n)
+	warm(t, s)
+	if ops := layer.take(); slices.Contains(ops, "syncdir blobs") {
+		t.Errorf("the folders were made again: %v", ops)
+	}
+	s = open(t, root, blobs.WithFileLayer(layer))
+	warm(t, s)
+	// The process before may have died between making and syncing them.
+	if ops := layer.take(); !slices.Contains(ops, "syncdir sha256") || len(ops) > 40 {
+		t.Errorf("operations over an old folder: %v", ops)
+	}
+}
+
+func TestLayoutFails(t *testing.T) {
+	data := []byte("x")
+	f := blobs.File{Digest: digest.FromBytes(data)}
+	for _, op := range []string{"mkdir", "syncdir sha256", "syncdir blobs"} {
+		layer := &spyLayer{}
+		s := open(t, t.TempDir(), blobs.WithFileLayer(layer))
+		layer.failOn(op, syscall.ENOSPC)
+		wantCode(t, s.Put(t.Context(), f, data), core.CodeNoSpace)
+		layer.setFail(nil)
+		if err := s.Put(t.Context(), f, data); err != nil {
+			t.Errorf("after %s failed: %v", op, err)
+		}
+		if ops := layer.take(); !slices.Contains(ops, "syncdir sha256") {
+			t.Errorf("after %s failed the folders were not synced", op)
+		}
 	}
 }
 
@@ -103,7 +143,7 @@ func TestOpenFails(t *testing.T) {
 		syscall.ENOSPC: core.CodeNoSpace, syscall.EDQUOT: core.CodeNoSpace,
 		syscall.EROFS: core.CodeUnavailable, syscall.EIO: core.CodeUnavailable, syscall.EACCES: core.CodeUnavailable,
 	} {
-		for _, op := range []string{"mkdir", "syncdir sha512"} {
+		for _, op := range []string{"mkdir", "syncdir " + filepath.Base(root)} {
 			layer := &spyLayer{}
 			layer.failOn(op, errno)
 			s, err := blobs.Open(t.Context(), root, blobs.WithFileLayer(layer))

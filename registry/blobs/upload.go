@@ -15,6 +15,10 @@ import (
 	"github.com/breakwater-registry/breakwater/internal/core"
 )
 
+// writebackStep is how many bytes of an upload arrive before the kernel is asked
+// to begin writing them.
+const writebackStep = 8 << 20
+
 // maxEmptyReads is how often a reader may return neither bytes nor an error.
 const maxEmptyReads = 100
 
@@ -27,6 +31,7 @@ type Upload struct {
 	session  *session
 	id       string
 	file     LayerFile // nil until needed
+	handed   int64     // bytes that the kernel was asked to begin writing
 	verified digest.Digest
 	ended    bool
 }
@@ -42,7 +47,7 @@ func (u *Upload) Size() int64 { return u.session.size }
 // returns how many bytes were added. Those are in the file when it returns,
 // so they outlive the process, also when an error is returned with them:
 // CodeBadRequest when r failed, CodeTooLarge when r has more than maxBytes,
-// CodeNoSpace or CodeUnavailable when the disk refused.
+// CodeNoSpace or CodeUnavailable when the disk refused or its reserve is reached.
 func (u *Upload) Append(ctx context.Context, r io.Reader, maxBytes int64) (int64, error) {
 	if err := u.rehash(ctx); err != nil {
 		return 0, err
@@ -116,6 +121,9 @@ func (u *Upload) write(p []byte) error {
 	if len(p) == 0 {
 		return nil
 	}
+	if err := u.store.guard.admit(len(p)); err != nil {
+		return err
+	}
 	if _, err := u.file.WriteAt(p, u.session.size); err != nil {
 		if cutErr := u.file.Truncate(u.session.size); cutErr != nil {
 			return u.fail("write an upload", errors.Join(err, cutErr))
@@ -123,6 +131,10 @@ func (u *Upload) write(p []byte) error {
 		return explain("write an upload", err)
 	}
 	u.session.size += int64(len(p))
+	if u.session.size-u.handed >= writebackStep {
+		startWriteback(u.file, u.handed, u.session.size-u.handed)
+		u.handed = u.session.size
+	}
 	_, err := u.session.hash.Write(p)
 	return err
 }
@@ -235,6 +247,9 @@ func (u *Upload) Commit(ctx context.Context, f File) error {
 	}
 	if err := u.open(); err != nil {
 		return err
+	}
+	if err := u.store.ready(ctx, f.Digest.Algorithm()); err != nil {
+		return u.fail("store a blob", err)
 	}
 	if err := u.file.Sync(); err != nil {
 		return u.fail("store a blob", err)

@@ -16,6 +16,11 @@ type numbers struct{ from, to uint64 }
 // are the aborts themselves and what Open would cut off. It changes nothing and
 // returns a *CorruptError for a damaged file.
 func Replay(dir string, visit func(core.JournalEntry) error) error {
+	return replay(dir, func(_ line, e core.JournalEntry) error { return visit(e) })
+}
+
+// replay is Replay with the line of each entry.
+func replay(dir string, visit func(line, core.JournalEntry) error) error {
 	aborted, last, err := findAborted(dir)
 	if err != nil {
 		return err
@@ -35,7 +40,7 @@ func Replay(dir string, visit func(core.JournalEntry) error) error {
 		if err != nil || e.Op == core.JournalAbort {
 			return err
 		}
-		return visit(e)
+		return visit(l, e)
 	})
 	return err
 }
