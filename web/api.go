@@ -1,5 +1,5 @@
 // Package web serves the REST API under /api/v2.0, which is Harbor's, and the
-// sign-in of browsers. It translates requests into calls of internal/app and
+// pages of the user interface. It translates requests into calls of internal/app and
 // errors into answers; it decides nothing about who may do what.
 package web
 
@@ -26,6 +26,7 @@ type api struct {
 	app    *app.App
 	deps   Deps
 	health *health
+	once   *once
 }
 
 // route is one operation of the API: a method, a path relative to apiPrefix in
@@ -145,6 +146,9 @@ func (h *api) routes() []route {
 		h.userRoutes(),
 		h.configurationRoutes(),
 		h.systemRoutes(),
+		h.gcRoutes(),
+		h.immutableRoutes(),
+		h.retentionRoutes(),
 		h.projectRoutes(),
 		h.metadataRoutes(),
 		h.memberRoutes(),

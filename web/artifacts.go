@@ -90,7 +90,7 @@ type additionLink struct {
 }
 
 func viewTag(t core.Tag) tagView {
-	return tagView{ID: t.ID, RepositoryID: t.RepositoryID, ArtifactID: t.ArtifactID, Name: t.Name, PushTime: t.PushedAt, PullTime: t.PulledAt}
+	return tagView{ID: t.ID, RepositoryID: t.RepositoryID, ArtifactID: t.ArtifactID, Name: t.Name, PushTime: t.PushedAt, PullTime: t.PulledAt, Immutable: t.Immutable}
 }
 
 func viewAccessory(a core.Artifact) accessoryView {

@@ -55,18 +55,27 @@ func (h *api) writeError(err error, c echo.Context) {
 		h.deps.Log.Error("request failed", "method", c.Request().Method, "route", c.Path(),
 			"request_id", origin(c).RequestID, "error", err)
 	}
-	if status == http.StatusUnauthorized && wantsChallenge(c.Request()) {
+	page := wantsPage(c)
+	if status == http.StatusUnauthorized && !page && wantsChallenge(c.Request()) {
 		c.Response().Header().Set(echo.HeaderWWWAuthenticate, `Basic realm="breakwater"`)
 	}
 	if late, ok := errors.AsType[interface {
 		error
 		RetryAfter() time.Duration
 	}](err); ok {
-		c.Response().Header().Set(echo.HeaderRetryAfter, strconv.Itoa(int(math.Ceil(late.RetryAfter().Seconds()))))
+		setRetryAfter(c, late.RetryAfter())
 	}
-	if err := respond(c, status, body); err != nil {
+	answer := respond
+	if page {
+		answer = h.errorPage
+	}
+	if err := answer(c, status, body); err != nil {
 		h.deps.Log.Debug("an error could not be sent", "error", err, slog.String("request_id", origin(c).RequestID))
 	}
+}
+
+func setRetryAfter(c echo.Context, after time.Duration) {
+	c.Response().Header().Set(echo.HeaderRetryAfter, strconv.Itoa(int(math.Ceil(after.Seconds()))))
 }
 
 func respond(c echo.Context, status int, body envelope) error {

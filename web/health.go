@@ -2,13 +2,10 @@ package web
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"net/url"
 	"sync"
 	"time"
-
-	"github.com/breakwater-registry/breakwater/internal/core"
 )
 
 const (
@@ -17,8 +14,6 @@ const (
 	healthFor = 5 * time.Second
 	// probeTimeout bounds all probes together.
 	probeTimeout = 10 * time.Second
-	// lowDisk is the free space below which pushes will soon fail, in bytes.
-	lowDisk = 512 << 20
 )
 
 // healthJSON is Harbor's OverallHealthStatus.
@@ -53,7 +48,6 @@ type health struct {
 func newHealth(deps Deps) *health {
 	checks := []Check{
 		{Name: "database", Probe: deps.App.Ping},
-		{Name: "disk", Probe: func(context.Context) error { return enoughDisk(deps.DataDir) }},
 	}
 	return &health{log: deps.Log, checks: append(checks, deps.Checks...), now: time.Now}
 }
@@ -81,14 +75,6 @@ func (h *health) report(ctx context.Context) healthJSON {
 	return result
 }
 
-func enoughDisk(dir string) error {
-	_, free, err := diskSpace(dir)
-	if err == nil && free < lowDisk {
-		return core.Errorf(core.CodeNoSpace, "only %d MiB of disk are free", free>>20)
-	}
-	return err
-}
-
 // hostOf returns the host and port of an address as docker writes them.
 func hostOf(externalURL string) string {
 	u, err := url.Parse(externalURL)
@@ -97,5 +83,3 @@ func hostOf(externalURL string) string {
 	}
 	return u.Host
 }
-
-func diskError(dir string, err error) error { return fmt.Errorf("free space of %s: %w", dir, err) }

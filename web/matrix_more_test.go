@@ -26,7 +26,7 @@ func spelled(path string, of place) []string {
 
 // spellings tries the foreign project under other names.
 func (m *matrix) spellings(t *testing.T) {
-	developer := m.people[slices.IndexFunc(m.people, func(p *person) bool { return p.name == "developer" })]
+	developer := m.named("developer")
 	for _, key := range slices.Sorted(maps.Keys(table)) {
 		e := table[key]
 		_, path := split(key)
@@ -51,7 +51,7 @@ func (m *matrix) spellings(t *testing.T) {
 // contentOfOthers tries to get at what is in the foreign project through the
 // caller's own: a digest that somebody else has must be worth nothing.
 func (m *matrix) contentOfOthers(t *testing.T) {
-	developer := m.people[slices.IndexFunc(m.people, func(p *person) bool { return p.name == "developer" })]
+	developer := m.named("developer")
 	const uploads, artifacts = "/v2/own-project/app/blobs/uploads/", "/api/v2.0/projects/own-project/repositories/app/artifacts"
 	tests := []struct {
 		what, method, url, form, body string
@@ -87,6 +87,23 @@ func (m *matrix) contentOfOthers(t *testing.T) {
 		}
 	}
 	m.subjectOfOthers(t, developer)
+	m.looseBlobs(t)
+}
+
+// looseBlobs reads a blob that no manifest uses yet: it is there for those who
+// may push the manifest, and for nobody else.
+func (m *matrix) looseBlobs(t *testing.T) {
+	for _, tt := range []struct {
+		name       string
+		want, open int
+	}{{"anonymous", 401, 404}, {"stranger", 403, 404}, {"guest", 404, 404}, {"developer", 200, 404}, {"robot puller", 404, 404}, {"admin", 200, 200}} {
+		for _, at := range []place{m.own, m.open} {
+			want := map[bool]int{false: tt.want, true: tt.open}[at.public]
+			if rec := m.send(t, m.named(tt.name), "GET", at.fill("/v2/:repository/blobs/:blob"), "", ""); rec.Code != want {
+				t.Errorf("a loose blob of %s for %s = %d, want %d: %s", at.label, tt.name, rec.Code, want, rec.Body)
+			}
+		}
+	}
 }
 
 // subjectOfOthers pushes a manifest that refers to a foreign one: it is taken,

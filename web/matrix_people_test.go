@@ -116,7 +116,10 @@ func (w *world) enrol(t *testing.T) {
 	}
 	pull := app.RobotPermission{Kind: "project", Namespace: w.own.values["project"],
 		Access: []core.Permission{{Resource: core.ResRepository, Action: core.ActPull}}}
+	members := pull
+	members.Access = []core.Permission{{Resource: core.ResMember, Action: core.ActList}}
 	alive, _ := w.addRobot(t, w.own, "puller", pull)
+	narrow, _ := w.addRobot(t, w.own, "member-lister", members)
 	disabled, _ := w.addRobot(t, w.own, "disabled", pull)
 	expired, _ := w.addRobot(t, w.own, "expired", pull)
 	gone, _ := w.addRobot(t, w.own, "gone", pull)
@@ -126,7 +129,7 @@ func (w *world) enrol(t *testing.T) {
 		t.Fatal(err)
 	}
 	disabled.dead, expired.dead, gone.dead, gone.tokenOnly = true, true, true, true
-	w.people = append(w.people, alive, disabled, expired, gone)
+	w.people = append(w.people, alive, narrow, disabled, expired, gone)
 }
 
 // addRobot makes a robot account at level project of at, or system where at is

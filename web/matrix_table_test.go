@@ -83,11 +83,13 @@ type entry struct {
 	hides  core.Resource     // a refused account is told 404, unless it may read this
 	nested []string          // the parameters that must belong to the project; nil: all below it
 	gap    int               // the status for an object of another project; 0 is 404
+	beside int               // the status in another project that may be used too; 0 is as in the own
 	check  func(w *world, p *person, at place, body []byte) error
 }
 
 // The parameters that must belong to the project before them.
-var nestedParameters = []string{"repository_name", "reference", "tag_name", "mid", "manifest", "blob", "upload"}
+var nestedParameters = []string{"repository_name", "reference", "tag_name", "mid", "manifest", "blob", "upload",
+	"immutable_rule_id", "execution_id", "task_id"}
 
 var none = []string{}
 
@@ -182,6 +184,30 @@ var table = map[string]entry{
 	"GET /quotas/":    {rule: systemWide(core.ResQuota, core.ActList)},
 	"GET /quotas/:id": {rule: systemWide(core.ResQuota, core.ActRead)},
 	"PUT /quotas/:id": {rule: systemWide(core.ResQuota, core.ActUpdate), body: `{"hard":{"storage":5000000}}`},
+
+	"GET /system/gc":                    {rule: rule{scope: sysadmins}, query: "page_size=100"},
+	"GET /system/gc/:gc_id":             {rule: rule{scope: sysadmins}},
+	"PUT /system/gc/:gc_id":             {rule: rule{scope: sysadmins}},
+	"GET /system/gc/:gc_id/log":         {rule: rule{scope: sysadmins}},
+	"GET /system/gc/schedule":           {rule: rule{scope: sysadmins}},
+	"POST /system/gc/schedule":          {rule: rule{scope: sysadmins}, body: `{"schedule":{"type":"Daily","cron":"0 0 1 * * *"},"parameters":{"delete_untagged":true,"workers":2}}`, want: 201},
+	"POST /system/gc/schedule #run now": {rule: rule{scope: sysadmins}, body: `{"schedule":{"type":"Manual"},"parameters":{"dry_run":true}}`, want: 201},
+	"PUT /system/gc/schedule":           {rule: rule{scope: sysadmins}, body: `{"schedule":{"type":"Hourly"}}`},
+
+	"GET " + immutablePath:                            {rule: project(core.ResImmutableTag, core.ActList)},
+	"POST " + immutablePath:                           {rule: project(core.ResImmutableTag, core.ActCreate), body: newImmutableRule, want: 201},
+	"PUT " + immutablePath + "/:immutable_rule_id":    {rule: project(core.ResImmutableTag, core.ActUpdate), body: newImmutableRule},
+	"DELETE " + immutablePath + "/:immutable_rule_id": {rule: project(core.ResImmutableTag, core.ActDelete)},
+	"GET /retentions/metadatas":                       {rule: rule{scope: signedIn}},
+	"POST /retentions":                                {rule: project(core.ResTagRetention, core.ActCreate), body: newRetention, want: 201, bare: true, beside: 400},
+	"GET " + retentionPath:                            {rule: project(core.ResTagRetention, core.ActRead), hides: core.ResTagRetention},
+	"PUT " + retentionPath:                            {rule: project(core.ResTagRetention, core.ActUpdate), hides: core.ResTagRetention, body: newRetention},
+	"DELETE " + retentionPath:                         {rule: project(core.ResTagRetention, core.ActDelete), hides: core.ResTagRetention},
+	"GET " + retentionPath + "/executions":            {rule: project(core.ResTagRetention, core.ActList), hides: core.ResTagRetention},
+	"POST " + retentionPath + "/executions":           {rule: project(core.ResTagRetention, core.ActUpdate), hides: core.ResTagRetention, body: `{"dry_run":false}`, want: 201},
+	"PATCH " + executionPath:                          {rule: project(core.ResTagRetention, core.ActUpdate), hides: core.ResTagRetention, body: `{"action":"stop"}`},
+	"GET " + executionPath + "/tasks":                 {rule: project(core.ResTagRetention, core.ActList), hides: core.ResTagRetention},
+	"GET " + executionPath + "/tasks/:task_id":        {rule: project(core.ResTagRetention, core.ActRead), hides: core.ResTagRetention},
 
 	"GET /repositories":                                {rule: rule{scope: anyone}, query: "page_size=100"},
 	"GET /repositories #q":                             {rule: rule{scope: anyone}, query: "q=name=~{project}"},

@@ -1,7 +1,6 @@
 package web_test
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"database/sql"
 	"encoding/hex"
@@ -11,7 +10,6 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -106,7 +104,7 @@ const (
 func newWorld(t *testing.T, wanted []entry) *world {
 	t.Helper()
 	w := &world{data: t.TempDir(), robots: map[string]*person{}}
-	w.open1(t)
+	w.start(t)
 	w.settle(t)
 	for _, e := range wanted {
 		w.robotsFor(t, e.rule)
@@ -115,8 +113,8 @@ func newWorld(t *testing.T, wanted []entry) *world {
 	return w
 }
 
-// open1 opens everything that main does, without TLS.
-func (w *world) open1(t *testing.T) {
+// start opens everything that main does, without TLS.
+func (w *world) start(t *testing.T) {
 	t.Helper()
 	var err error
 	database := filepath.Join(w.data, "test.db")
@@ -178,7 +176,8 @@ func (w *world) settle(t *testing.T) {
 	if _, err := w.app.Bootstrap(t.Context(), password); err != nil {
 		t.Fatal(err)
 	}
-	for i, table := range []string{"project", "account", "member", "robot", "repository", "blob", "manifest", "tag"} {
+	for i, table := range []string{"project", "account", "member", "robot", "repository", "blob", "manifest", "tag",
+		"immutable_rule", "retention", "job", "retention_task"} {
 		w.exec(t, fmt.Sprintf(`DELETE FROM sqlite_sequence WHERE name = '%s'`, table))
 		w.exec(t, fmt.Sprintf(`INSERT INTO sqlite_sequence (name, seq) VALUES ('%s', %d)`, table, 7_100_000+i*100_000))
 	}
@@ -186,6 +185,7 @@ func (w *world) settle(t *testing.T) {
 	keeper := w.addUser(t, "keeper", true)
 	w.other = w.addUser(t, "bystander", false).id.ID
 	w.own = w.addProject(t, keeper, "own-project", "app", "v1", false)
+	w.own.values["gc_id"] = w.addGC(t)
 	w.bare = w.addProject(t, keeper, "bare-project", "", "", false)
 	w.open = w.addProject(t, keeper, "open-project", "app", "v1", true)
 	w.foreign = w.addProject(t, keeper, theirs+"-vault", theirs+"-app", theirs+"-tag", false)
@@ -194,8 +194,19 @@ func (w *world) settle(t *testing.T) {
 	w.absent = place{label: "absent", values: map[string]string{
 		"project": nobody + "-place", "project_id": "7999901", "repository_name": nobody + "-image", "reference": digestOf(nobody),
 		"tag_name": nobody + "-label", "mid": "7999902", "robot_id": "7999903", "blob": digestOf(nobody), "layer": digestOf(nobody),
-		"upload": "00000000-0000-4000-8000-000000000000"}}
+		"upload": "00000000-0000-4000-8000-000000000000", "immutable_rule_id": "7999905", "retention_id": "7999906",
+		"execution_id": "7999907", "task_id": "7999908"}}
 	complete(&w.absent)
+}
+
+// addGC queues a garbage collection, which nobody runs.
+func (w *world) addGC(t *testing.T) string {
+	t.Helper()
+	id, err := w.app.StartGC(t.Context(), core.Caller{Subject: core.System}, app.GCOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strconv.FormatInt(id, 10)
 }
 
 // complete adds the values that follow from others.
@@ -240,6 +251,7 @@ func (w *world) addProject(t *testing.T, keeper *person, name, repository, tag s
 	if repository != "" {
 		w.pushAll(t, keeper, &p)
 	}
+	w.addRules(t, &p, repository != "")
 	return p
 }
 
@@ -320,108 +332,4 @@ func (w *world) send(t *testing.T, p *person, method, url, contentType, body str
 	rec := httptest.NewRecorder()
 	w.handler.ServeHTTP(rec, r)
 	return rec
-}
-
-// ignored are the columns that reading changes.
-var ignored = []string{"pull_count", "pulled_at", "used_at"}
-
-// remember copies all rows but the audit log's, which only grows.
-func (w *world) remember(t *testing.T) {
-	t.Helper()
-	w.app.Close() // what waits is written
-	w.tables = map[string]string{}
-	w.exec(t, `ATTACH ':memory:' AS copy`)
-	for _, table := range w.names(t, `SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite!_%' ESCAPE '!' AND name <> 'audit'`) {
-		w.exec(t, `CREATE TABLE copy.`+table+` AS SELECT * FROM main.`+table)
-		columns := w.names(t, `SELECT name FROM pragma_table_info('`+table+`')`)
-		columns = slices.DeleteFunc(columns, func(c string) bool { return slices.Contains(ignored, c) })
-		w.tables[table] = strings.Join(columns, ", ")
-	}
-	w.changed(t)
-}
-
-func (w *world) names(t *testing.T, query string) []string {
-	t.Helper()
-	rows, err := w.db.Query(query)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer rows.Close() //nolint:errcheck // Err tells
-	var all []string
-	for rows.Next() {
-		var name string
-		if err := rows.Scan(&name); err != nil {
-			t.Fatal(err)
-		}
-		all = append(all, name)
-	}
-	if err := rows.Err(); err != nil {
-		t.Fatal(err)
-	}
-	return all
-}
-
-// changed returns the tables that differ from the copy.
-func (w *world) changed(t *testing.T) []string {
-	t.Helper()
-	last := w.version
-	if err := w.db.QueryRow(`PRAGMA data_version`).Scan(&w.version); err != nil {
-		t.Fatal(err)
-	}
-	if w.version == last {
-		return nil // nobody else has written
-	}
-	var all []string
-	for table, columns := range w.tables {
-		var n int
-		query := fmt.Sprintf(`SELECT (SELECT COUNT(*) FROM (SELECT %[2]s FROM main.%[1]s EXCEPT SELECT %[2]s FROM copy.%[1]s))
-			+ (SELECT COUNT(*) FROM (SELECT %[2]s FROM copy.%[1]s EXCEPT SELECT %[2]s FROM main.%[1]s))`, table, columns)
-		if err := w.db.QueryRow(query).Scan(&n); err != nil {
-			t.Fatal(err)
-		}
-		if n > 0 {
-			all = append(all, table)
-		}
-	}
-	slices.Sort(all)
-	return all
-}
-
-// restore puts all rows back.
-func (w *world) restore(t *testing.T) {
-	t.Helper()
-	w.exec(t, `BEGIN IMMEDIATE`)
-	for table := range w.tables {
-		w.exec(t, `DELETE FROM main.`+table)
-		w.exec(t, `INSERT INTO main.`+table+` SELECT * FROM copy.`+table)
-	}
-	w.exec(t, `COMMIT`)
-	w.version = 0
-	if diff := w.changed(t); diff != nil {
-		t.Fatalf("the rows of %v could not be put back", diff)
-	}
-}
-
-// uploads counts the uploads that are under way.
-func (w *world) uploads(t *testing.T) int {
-	t.Helper()
-	entries, err := os.ReadDir(filepath.Join(w.data, "uploads"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return len(entries)
-}
-
-// answer is the part of a response that may not tell a hidden object from an
-// absent one.
-func answer(rec *httptest.ResponseRecorder, p place) string {
-	var out bytes.Buffer
-	fmt.Fprintln(&out, rec.Code)
-	for _, key := range slices.Sorted(maps.Keys(rec.Header())) {
-		if key != "X-Request-Id" && key != "Content-Length" {
-			fmt.Fprintln(&out, key, rec.Header()[key])
-		}
-	}
-	out.Write(rec.Body.Bytes())
-	return p.mask(out.String())
 }

@@ -2,6 +2,7 @@ package web
 
 import (
 	"net/http"
+	"net/url"
 	"strings"
 
 	"github.com/labstack/echo/v4"
@@ -49,6 +50,17 @@ func newCrossOrigin(externalURL string) (echo.MiddlewareFunc, error) {
 			return next(c)
 		}
 	}, nil
+}
+
+// wholeQuery refuses a query that cannot be read whole. net/http drops the part
+// with the mistake, and a condition that is silently dropped shows too much.
+func wholeQuery(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		if _, err := url.ParseQuery(c.Request().URL.RawQuery); err != nil {
+			return core.Errorf(core.CodeBadRequest, "the query of the address is malformed; encode ; as %%3B and %% as %%25")
+		}
+		return next(c)
+	}
 }
 
 func limitBody(next echo.HandlerFunc) echo.HandlerFunc {

@@ -49,7 +49,7 @@ func newProjectJSON(v app.ProjectView) projectJSON {
 		ProjectID: v.ID, OwnerID: v.OwnerID, OwnerName: v.OwnerName, Name: v.Name,
 		CreationTime: v.CreatedAt, UpdateTime: v.UpdatedAt, Togglable: v.Togglable,
 		CurrentUserRoleID: int64(v.Role), CurrentUserRoleIDs: []int64{},
-		RepoCount: v.RepoCount, Metadata: app.Metadata(v.Project),
+		RepoCount: v.RepoCount, Metadata: v.Metadata,
 	}
 	if v.Role != 0 {
 		p.CurrentUserRoleIDs = []int64{int64(v.Role)}

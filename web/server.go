@@ -10,6 +10,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/breakwater-registry/breakwater/assets"
 	"github.com/breakwater-registry/breakwater/internal/app"
 )
 
@@ -25,7 +26,7 @@ type Deps struct {
 	DataDir string
 	// Certificates is nil when the server speaks plain HTTP.
 	Certificates Certificates
-	// Checks are the parts whose health is told beside database and disk.
+	// Checks are the parts whose health is told beside the database's.
 	Checks []Check
 }
 
@@ -66,10 +67,10 @@ type CertificateInfo struct {
 }
 
 // New returns the handler of everything but the registry's own protocol: the
-// REST API and the sign-in of browsers. httpx.Edge belongs around it, once for
+// REST API and the user interface. httpx.Edge belongs around it, once for
 // the whole server. It fails when ExternalURL is not an origin.
 func New(deps Deps) (http.Handler, error) {
-	h := &api{app: deps.App, deps: deps, health: newHealth(deps)}
+	h := &api{app: deps.App, deps: deps, health: newHealth(deps), once: newOnce()}
 	crossOrigin, err := newCrossOrigin(deps.ExternalURL)
 	if err != nil {
 		return nil, fmt.Errorf("external URL %q: %w", deps.ExternalURL, err)
@@ -78,12 +79,15 @@ func New(deps Deps) (http.Handler, error) {
 	e.HideBanner, e.HidePort = true, true
 	e.Logger.SetOutput(io.Discard) // what is worth a line is logged by writeError
 	e.HTTPErrorHandler = h.writeError
-	e.Use(h.secureHeaders, crossOrigin, limitBody)
+	e.Use(h.secureHeaders, crossOrigin, wholeQuery, limitBody)
 	for _, r := range h.routes() {
 		e.Add(r.method, apiPrefix+r.path, h.identify(r.handle))
 	}
 	for _, r := range h.rootRoutes() {
 		e.Add(r.method, r.path, r.handle)
+	}
+	for _, p := range h.pages() {
+		e.Add(p.method, p.path, h.framed(p))
 	}
 	return e, nil
 }
@@ -91,7 +95,8 @@ func New(deps Deps) (http.Handler, error) {
 // rootRoutes are the operations outside apiPrefix. They take no credentials
 // but those in their own body or cookie.
 func (h *api) rootRoutes() []route {
-	return append(h.loginRoutes(), route{http.MethodGet, "/api/version", apiVersion})
+	return append(h.loginRoutes(), route{http.MethodGet, "/api/version", apiVersion},
+		route{http.MethodGet, assets.Prefix + "*", echo.WrapHandler(assets.Handler())})
 }
 
 func apiVersion(c echo.Context) error {

@@ -8,6 +8,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/breakwater-registry/breakwater/internal/core"
+	"github.com/breakwater-registry/breakwater/internal/disk"
 )
 
 // harborVersion is the release of Harbor whose API this is; tools choose by it
@@ -108,7 +109,7 @@ func (h *api) volumes(c echo.Context) error {
 	if err := h.app.Authorize(c.Request().Context(), caller(c), core.ResSystemVolumes, core.ActRead); err != nil {
 		return err
 	}
-	total, free, err := diskSpace(h.deps.DataDir)
+	total, free, err := disk.Space(h.deps.DataDir)
 	if err != nil {
 		return err
 	}

@@ -27,6 +27,7 @@ func TestConfigurations(t *testing.T) {
 		"read_only": {false, true}, "storage_per_project": {-1.0, true}, "banner_message": {"", true},
 		"audit_log_forward_endpoint": {"", true}, "audit_log_retention_hours": {0.0, true}, "anonymous_access": {true, true},
 		"robot_name_prefix": {"robot$", false}, "quota_per_project_enable": {true, false}, "skip_audit_log_database": {false, false},
+		"scrub_rate": {8388608.0, true}, "scrub_interval_days": {30.0, true},
 	}
 	got := get[map[string]settingValue](t, s, path, "admin")
 	for key, want := range defaults {
@@ -150,7 +151,7 @@ func TestHealth(t *testing.T) {
 		d.Checks = []web.Check{{Name: "storage", Probe: func(context.Context) error { probes.Add(1); return errors.New("canary") }}}
 	})
 	report := get[healthReport](t, s, "/api/v2.0/health", "")
-	if report.Status != "unhealthy" || len(report.Components) != 3 {
+	if report.Status != "unhealthy" || len(report.Components) != 2 {
 		t.Fatalf("health = %+v", report)
 	}
 	for _, c := range report.Components {

@@ -1,0 +1,50 @@
+package web
+
+import (
+	"context"
+
+	"github.com/breakwater-registry/breakwater/internal/app"
+	"github.com/breakwater-registry/breakwater/web/ui"
+	"github.com/breakwater-registry/breakwater/web/ui/i18n"
+)
+
+// The sections of the navigation; a page names the one to which it belongs.
+const (
+	sectionOverview = "overview"
+	sectionProjects = "projects"
+)
+
+// navEntry is one entry of the navigation. Its text is frame.nav.SECTION.
+type navEntry struct {
+	section, path, icon string
+}
+
+// mainEntries are there for everyone who has signed in.
+func mainEntries() []navEntry {
+	return []navEntry{
+		{sectionOverview, "/", "gauge"},
+		{sectionProjects, "/projects", "box"},
+	}
+}
+
+// adminEntries are there for those who administer the registry.
+func adminEntries() []navEntry {
+	return []navEntry{}
+}
+
+// navigation is the navigation of one reader.
+func navigation(ctx context.Context, account app.Me) []ui.NavGroup {
+	groups := []ui.NavGroup{navGroup(ctx, "", mainEntries())}
+	if entries := adminEntries(); account.Administers && len(entries) > 0 {
+		groups = append(groups, navGroup(ctx, i18n.T(ctx, "frame.nav.administration"), entries))
+	}
+	return groups
+}
+
+func navGroup(ctx context.Context, title string, entries []navEntry) ui.NavGroup {
+	group := ui.NavGroup{Title: title}
+	for _, e := range entries {
+		group.Links = append(group.Links, ui.NavLink{Section: e.section, Path: e.path, Icon: e.icon, Label: i18n.T(ctx, "frame.nav."+e.section)})
+	}
+	return group
+}

@@ -1,0 +1,200 @@
+package web_test
+
+import (
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/breakwater-registry/breakwater/internal/core"
+)
+
+// pageEntry is what the test knows of a page. {name} in query and form stands
+// for a value of the place that is tried.
+type pageEntry struct {
+	rule   rule
+	open   bool // answers those who have not signed in
+	query  string
+	form   string
+	want   []int // what is allowed answers with; nil is 200 for GET, else 303
+	values map[string]string
+}
+
+// pageTable is the rights of every page.
+var pageTable = map[string]pageEntry{
+	"GET /assets/*":     {rule: rule{scope: anyone}, open: true, want: []int{404}},
+	"GET /login":        {rule: rule{scope: anyone}, open: true, want: []int{200, 303}},
+	"POST /login":       {rule: rule{scope: anyone}, open: true, want: []int{422}},
+	"POST /logout":      {rule: rule{scope: anyone}, open: true},
+	"POST /preferences": {rule: rule{scope: anyone}, open: true, form: "theme=dark&back=/"},
+	"GET /":             {rule: rule{scope: aUser}},
+	"GET /projects":     {rule: rule{scope: aUser}},
+	"GET /projects/new": {rule: rule{scope: makesProjects}},
+	"POST /projects":    {rule: rule{scope: makesProjects}, form: "name=page-made&access=private"},
+}
+
+// TestPageRights opens every page as every user on every kind of project. The
+// rules are those of the API; a page that the table does not have fails it.
+func TestPageRights(t *testing.T) {
+	w := newWorld(t, nil)
+	delete(w.tables, "session") // signing in and out changes it
+	visitors := w.signInAll(t)
+	checkPageTable(t, w.routes)
+	for _, key := range slices.Sorted(maps.Keys(pageTable)) {
+		t.Run(key, func(t *testing.T) {
+			for _, v := range visitors {
+				w.tryPage(t, key, pageTable[key], v)
+			}
+		})
+	}
+}
+
+func checkPageTable(t *testing.T, routes []string) {
+	ruled := map[string]bool{}
+	for key := range pageTable {
+		route, _, _ := strings.Cut(key, " #")
+		ruled[route] = true
+	}
+	for _, route := range routes {
+		if isPage(route) && !ruled[route] {
+			t.Errorf("%s has no rule: add it to the table and say who may use it", route)
+		}
+		delete(ruled, route)
+	}
+	for route := range ruled {
+		t.Errorf("%s has a rule, but there is no such page", route)
+	}
+}
+
+// visitor is a person at a browser.
+type visitor struct {
+	*person
+	sign func() *http.Cookie
+}
+
+// signInAll gives the users of the world their sessions. Robot accounts have
+// none: they never see a page.
+func (w *world) signInAll(t *testing.T) []visitor {
+	t.Helper()
+	var all []visitor
+	for _, p := range w.people {
+		switch p.id.Kind {
+		case core.KindAnonymous:
+			all = append(all, visitor{p, nil})
+		case core.KindUser:
+			all = append(all, visitor{p, w.signer(t, p)})
+		}
+	}
+	return all
+}
+
+// signer returns the session of p, and a new one when the last has ended.
+func (w *world) signer(t *testing.T, p *person) func() *http.Cookie {
+	var token string
+	return func() *http.Cookie {
+		if _, err := w.app.Resume(t.Context(), token); err != nil {
+			if token, err = w.app.SignIn(t.Context(), p.name, password, core.Origin{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return &http.Cookie{Name: "__Host-breakwater", Value: token}
+	}
+}
+
+func (w *world) tryPage(t *testing.T, key string, e pageEntry, v visitor) {
+	places := []place{w.own}
+	switch text := key + e.query + e.form; {
+	case strings.Contains(text, "user_id"):
+		places = []place{{label: "other", user: w.other, values: map[string]string{"user_id": strconv.FormatInt(w.other, 10)}},
+			{label: "absent", values: map[string]string{"user_id": "7999904"}}}
+	case mentionsProject(text):
+		places = []place{w.own, w.open, w.foreign, w.absent}
+	}
+	answers := map[string]string{}
+	for _, at := range places {
+		values := map[string]string{}
+		for name, template := range e.values {
+			values[name] = at.fill(template)
+		}
+		at = at.but(values)
+		rec := w.openPage(t, key, e, v, at)
+		w.judge(t, key, e, v, at, rec)
+		if hidden := at.label == w.foreign.label || at.label == "absent"; hidden && !v.sees(w.foreign) && !e.rule.allows(v.person, at) {
+			answers[answer(rec, at)] = at.label
+		}
+	}
+	if len(answers) > 1 {
+		t.Errorf("%s tells a hidden object from an absent one to %s:\n%s", key, v.name, describeAnswers(answers))
+	}
+}
+
+func (w *world) openPage(t *testing.T, key string, e pageEntry, v visitor, at place) *httptest.ResponseRecorder {
+	t.Helper()
+	route, _, _ := strings.Cut(key, " #")
+	method, path, _ := strings.Cut(route, " ")
+	address := fillEscaped(path, at)
+	if e.query != "" {
+		address += "?" + at.fill(e.query)
+	}
+	r := httptest.NewRequestWithContext(t.Context(), method, address, strings.NewReader(at.fill(e.form)))
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	r.Header.Set("Accept", "text/html")
+	r.Header.Set("Sec-Fetch-Site", "same-origin")
+	r.Header.Set("Sec-Fetch-Mode", "navigate")
+	r.Header.Set("X-Request-Id", "page")
+	if v.sign != nil {
+		r.AddCookie(v.sign())
+		r.Header.Set("Authorization", "Basic bm9ib2R5Om5vYm9keQ==") // pages do not look at it
+	}
+	rec := httptest.NewRecorder()
+	w.handler.ServeHTTP(rec, r)
+	return rec
+}
+
+// fillEscaped is place.fill for a path, where a slash in a value is none of the path's.
+func fillEscaped(path string, at place) string {
+	escaped := map[string]string{}
+	for name, value := range at.values {
+		escaped[name] = url.PathEscape(value)
+	}
+	return at.but(escaped).fill(path)
+}
+
+func (w *world) judge(t *testing.T, key string, e pageEntry, v visitor, at place, rec *httptest.ResponseRecorder) {
+	t.Helper()
+	allowed := e.rule.allows(v.person, at)
+	changed := w.changed(t)
+	if changed != nil {
+		w.restore(t)
+	}
+	toLogin := rec.Code == 303 && strings.HasPrefix(rec.Header().Get("Location"), "/login")
+	var ok bool
+	switch {
+	case v.anonymous() && !e.open:
+		ok, allowed = toLogin, false
+	case !allowed:
+		ok = rec.Code == 403 || rec.Code == 404 && strings.Contains(key, "user_id")
+	case at.label == "absent":
+		ok = rec.Code == 404
+	case e.want != nil:
+		ok = slices.Contains(e.want, rec.Code)
+	case strings.HasPrefix(key, "GET "):
+		ok = rec.Code == 200
+	default:
+		ok = rec.Code == 303 && (!toLogin || strings.Contains(key, "/logout"))
+	}
+	if !ok {
+		t.Errorf("%s as %s on %s = %d %s\n%.2000s", key, v.name, at.label, rec.Code, rec.Header().Get("Location"), rec.Body)
+	}
+	if !allowed && changed != nil {
+		t.Errorf("%s as %s on %s was refused and changed %v", key, v.name, at.label, changed)
+	}
+	body := rec.Body.String()
+	if strings.Contains(body, "$argon2id") || strings.Contains(body, theirs) && !v.sees(w.foreign) && at.label != w.foreign.label {
+		t.Errorf("%s shows %s what it must not", key, v.name)
+	}
+}

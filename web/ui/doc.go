@@ -1,0 +1,70 @@
+// Package ui is the pages of the user interface as templ components over plain
+// view structs. It knows neither the store nor the use cases: what a reader may
+// do arrives as booleans. It follows the content security policy: no inline
+// script or style, no style attribute, no hx-on.
+package ui
+
+//go:generate go tool templ generate
+
+import (
+	"context"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/breakwater-registry/breakwater/assets"
+	"github.com/breakwater-registry/breakwater/internal/core"
+	"github.com/breakwater-registry/breakwater/web/ui/i18n"
+)
+
+// t is the text of key in the reader's language.
+func t(ctx context.Context, key string, args ...any) string { return i18n.T(ctx, key, args...) }
+
+// n is the text of key.one or key.other.
+func n(ctx context.Context, key string, count int64, args ...any) string {
+	return i18n.N(ctx, key, count, args...)
+}
+
+func iconURL(name string) string { return assets.URL("icons.svg") + "#" + name }
+
+func number(i int64) string { return strconv.FormatInt(i, 10) }
+
+func itoa(i int) string { return strconv.Itoa(i) }
+
+// described lists the ids of the texts that belong to a field.
+func described(f Field) string {
+	var ids []string
+	if f.Error != "" {
+		ids = append(ids, f.Name+"-error")
+	}
+	if f.Hint != "" {
+		ids = append(ids, f.Name+"-hint")
+	}
+	return strings.Join(ids, " ")
+}
+
+// breakable cuts a text behind each slash, where a line may break.
+func breakable(text string) []string { return strings.SplitAfter(text, "/") }
+
+// RoleName is a project role in the reader's language; of 0 it is that there
+// is none.
+func RoleName(ctx context.Context, role core.Role) string {
+	if !role.Valid() {
+		return t(ctx, "role.none")
+	}
+	return t(ctx, "role."+strconv.Itoa(int(role)))
+}
+
+// Path joins parts to an address of this server, each escaped; a repository's
+// slashes are escaped too.
+func Path(parts ...string) string {
+	var b strings.Builder
+	for _, part := range parts {
+		b.WriteByte('/')
+		b.WriteString(url.PathEscape(part))
+	}
+	return b.String()
+}
+
+func rfc3339(at time.Time) string { return at.UTC().Format(time.RFC3339) }
