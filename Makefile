@@ -4,7 +4,7 @@ export CGO_ENABLED := 0
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 
-.PHONY: build test test-quick lint generate
+.PHONY: build test test-quick torture bench lint generate
 
 # bin/breakwater, as it is released.
 build:
@@ -17,6 +17,15 @@ test:
 # The tests that need nothing but Go.
 test-quick:
 	go test ./...
+
+# Kills the server at least 200 times under load and checks what is left; 20 minutes
+# at most. TORTURE_SEED=N repeats a run.
+torture:
+	TORTURE_KILLS=200 go test -count=1 -timeout 25m -v -run TestTorture ./internal/torture
+
+# The same load on Breakwater and on distribution's registry, side by side; 15 minutes.
+bench:
+	go run ./internal/bench $(BENCHFLAGS)
 
 # Formatting, go vet, staticcheck, tidy go.mod, generated code up to date.
 lint:

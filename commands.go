@@ -77,26 +77,6 @@ func resetPassword(cmd *cobra.Command, username string, fromStdin bool) error {
 	return err
 }
 
-func fsckCommand() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "fsck",
-		Short: "Verify the audit log: that no row was changed, removed or inserted",
-		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return withApp(cmd, func(ctx context.Context, a *app.App) error {
-				rows, err := a.VerifyAudit(ctx)
-				if err != nil {
-					return err
-				}
-				_, err = fmt.Fprintf(cmd.OutOrStdout(), "The audit log is whole: %d rows.\n", rows)
-				return err
-			})
-		},
-	}
-	config.Flags(cmd.Flags())
-	return cmd
-}
-
 // withApp opens the database of the data folder beside a registry that may be
 // running, for work that touches no image.
 func withApp(cmd *cobra.Command, work func(context.Context, *app.App) error) (err error) {
@@ -104,12 +84,11 @@ func withApp(cmd *cobra.Command, work func(context.Context, *app.App) error) (er
 	if err != nil {
 		return err
 	}
-	path := filepath.Join(cfg.Data, databaseFile)
-	if _, err := os.Stat(path); err != nil {
-		return fmt.Errorf("there is no registry in %s; name its data folder with --data", cfg.Data)
+	if err := hasDatabase(cfg); err != nil {
+		return err
 	}
 	ctx := cmd.Context()
-	st, err := store.Open(ctx, path, noJournal{})
+	st, err := store.Open(ctx, filepath.Join(cfg.Data, databaseFile), noJournal{})
 	if err != nil {
 		return err
 	}
@@ -120,6 +99,14 @@ func withApp(cmd *cobra.Command, work func(context.Context, *app.App) error) (er
 	}
 	defer a.Close()
 	return work(ctx, a)
+}
+
+// hasDatabase refuses a data folder without a registry, such as one misspelled.
+func hasDatabase(cfg config.Config) error {
+	if _, err := os.Stat(filepath.Join(cfg.Data, databaseFile)); err != nil {
+		return fmt.Errorf("there is no registry in %s; name its data folder with --data", cfg.Data)
+	}
+	return nil
 }
 
 // noJournal refuses: the journal belongs to the running registry.

@@ -61,12 +61,12 @@ func (s *server) handler() (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	images := registry.New(registry.Options{App: s.app, Blobs: s.blobs, Tokens: s.tokens,
+	s.images = registry.New(registry.Options{App: s.app, Blobs: s.blobs, Tokens: s.tokens,
 		Realm: s.realm, Log: s.log})
 	count := metrics.New(version, s.gauges())
 	mux := http.NewServeMux()
 	mux.Handle("/", api)
-	mux.Handle("/service/token", images.TokenService())
+	mux.Handle("/service/token", s.images.TokenService())
 	if token != "" {
 		mux.Handle("GET /metrics", count.Handler(token))
 	}
@@ -74,7 +74,7 @@ func (s *server) handler() (http.Handler, error) {
 		s.metrics = count.Handler(token)
 	}
 	edge := httpx.Edge{Log: s.log, Trusted: s.cfg.TrustedProxies}
-	return edge.Wrap(count.Wrap(httpx.PatientBody(route(images, mux)))), nil
+	return edge.Wrap(count.Wrap(httpx.PatientBody(route(s.images, mux)))), nil
 }
 
 // route keeps the registry's paths from the mux, which would redirect paths
@@ -109,7 +109,8 @@ func (s *server) realm(r *http.Request) string {
 
 func (s *server) webDeps() web.Deps {
 	deps := web.Deps{App: s.app, Log: s.log, Version: version, ExternalURL: s.cfg.ExternalURL, DataDir: s.cfg.Data,
-		Checks: []web.Check{{Name: "storage", Probe: s.probeStorage}}}
+		Checks: []web.Check{{Name: "storage", Probe: s.probeStorage},
+			{Name: "disk", Probe: func(context.Context) error { return s.blobs.CheckSpace() }}}}
 	if s.certs != nil {
 		deps.Certificates = certificates{s.certs}
 		deps.Checks = append(deps.Checks, web.Check{Name: "certificate", Probe: s.probeCertificate})

@@ -4,6 +4,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"runtime"
@@ -20,6 +21,9 @@ func main() { os.Exit(run()) }
 func run() int {
 	if err := command().Execute(); err != nil {
 		fmt.Fprintln(os.Stderr, "breakwater: "+err.Error())
+		if e, ok := errors.AsType[*exit](err); ok {
+			return e.status
+		}
 		return 1
 	}
 	return 0
@@ -32,7 +36,7 @@ func command() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(serveCommand(), adminCommand(), fsckCommand(), healthcheckCommand(), versionCommand())
+	root.AddCommand(serveCommand(), adminCommand(), fsckCommand(), gcCommand(), healthcheckCommand(), versionCommand())
 	return root
 }
 

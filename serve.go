@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"syscall"
 	"time"
@@ -22,6 +23,7 @@ import (
 	"github.com/breakwater-registry/breakwater/internal/auth"
 	"github.com/breakwater-registry/breakwater/internal/certs"
 	"github.com/breakwater-registry/breakwater/internal/config"
+	"github.com/breakwater-registry/breakwater/internal/disk"
 	"github.com/breakwater-registry/breakwater/internal/systemd"
 	"github.com/breakwater-registry/breakwater/registry"
 	"github.com/breakwater-registry/breakwater/registry/blobs"
@@ -70,6 +72,7 @@ type server struct {
 	app      *app.App
 	tokens   *auth.Tokens
 	certs    *certs.Manager // nil with plain HTTP
+	images   *registry.Registry
 	http     *http.Server
 	metrics  http.Handler // for its own listener; nil without one
 	closers  []func() error
@@ -98,15 +101,21 @@ func (s *server) close() error {
 	return errors.Join(errs...)
 }
 
-// open opens the data folder and builds what serves it.
-func (s *server) open(ctx context.Context) (err error) {
-	if err := s.lockData(); err != nil {
+// openData opens all that is in the data folder, which must be locked, and ends
+// what a crash left half done.
+func (s *server) openData(ctx context.Context) (err error) {
+	if err := s.openParts(ctx); err != nil {
 		return err
 	}
-	if s.blobs, err = blobs.Open(ctx, s.cfg.Data); err != nil {
+	return s.settle(ctx)
+}
+
+func (s *server) openParts(ctx context.Context) (err error) {
+	space := func() (total, free uint64, err error) { return disk.Space(s.cfg.Data) }
+	if s.blobs, err = blobs.Open(ctx, s.cfg.Data, blobs.WithReserve(space, s.cfg.DiskReserve.Of)); err != nil {
 		return err
 	}
-	if s.journal, err = journal.Open(filepath.Join(s.cfg.Data, "journal"), journal.WithLogger(s.log)); err != nil {
+	if s.journal, err = journal.Open(journalDir(s.cfg), journal.WithLogger(s.log)); err != nil {
 		return err
 	}
 	s.opened(s.journal.Close)
@@ -118,6 +127,17 @@ func (s *server) open(ctx context.Context) (err error) {
 		return err
 	}
 	s.opened(func() error { s.app.Close(); return nil })
+	return nil
+}
+
+// open opens the data folder and builds what serves it.
+func (s *server) open(ctx context.Context) (err error) {
+	if err := s.lockData(); err != nil {
+		return err
+	}
+	if err := s.openData(ctx); err != nil {
+		return err
+	}
 	if s.tokens, err = auth.OpenTokens(filepath.Join(s.cfg.Data, "keys", "token"), auth.TokenOptions{
 		Issuer: registry.Service, Audience: registry.Service, Now: time.Now}); err != nil {
 		return err
@@ -191,6 +211,7 @@ func (s *server) run(ctx context.Context) error {
 	}
 	notifier.Ready()
 	s.log.Info("ready", "version", version, "listen", s.listener.Addr().String(), "url", s.cfg.ExternalURL, "data", s.cfg.Data)
+	debug.FreeOSMemory() // what the start needed, above all to hash the first password
 	<-ctx.Done()
 	notifier.Stopping()
 	return group.Wait()
@@ -231,6 +252,7 @@ func (s *server) background(ctx context.Context, group *errgroup.Group) {
 	group.Go(func() error { s.app.RunAuditRetention(ctx); return nil })
 	group.Go(func() error { s.app.RunSyslog(ctx); return nil })
 	group.Go(func() error { s.housekeeping(ctx); return nil })
+	group.Go(func() error { return s.work(ctx) })
 }
 
 const (
@@ -247,6 +269,9 @@ func (s *server) housekeeping(ctx context.Context) {
 			s.log.Error("stale uploads could not be removed", "error", err)
 		} else if n > 0 {
 			s.log.Info("stale uploads removed", "uploads", n, "bytes", freed)
+		}
+		if err := s.app.QueueScrub(ctx); err != nil && ctx.Err() == nil {
+			s.log.Error("the check of the stored blobs could not be queued", "error", err)
 		}
 		if rotated, err := s.tokens.RotateIfOld(time.Now()); err != nil {
 			s.log.Error("the token key could not be rotated", "error", err)

@@ -1,0 +1,185 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/breakwater-registry/breakwater/internal/app"
+	"github.com/breakwater-registry/breakwater/internal/config"
+	"github.com/breakwater-registry/breakwater/internal/core"
+	"github.com/breakwater-registry/breakwater/internal/jobs"
+	"github.com/breakwater-registry/breakwater/registry/fsck"
+	"github.com/breakwater-registry/breakwater/registry/gc"
+)
+
+// work does the jobs until ctx ends, and first what a garbage collection had
+// begun when an earlier process ended.
+func (s *server) work(ctx context.Context) error {
+	collector := s.collector()
+	if err := collector.Resume(ctx); err != nil && ctx.Err() == nil {
+		s.log.Error("blobs that were being removed at the last end are still there; the next garbage collection takes them", "error", err)
+	}
+	handlers := jobHandlers(collector)
+	handlers[app.JobRetention] = runRetention(s.app)
+	handlers[app.JobScrub] = runScrub(fsck.NewScrubber(s.app, s.blobs, s.log))
+	return jobs.New(s.app, s.log, handlers).Run(ctx)
+}
+
+// collector collects beside the registry that the server has, if any.
+func (s *server) collector() *gc.Collector {
+	if s.images == nil {
+		return gc.New(s.app, s.blobs, nil)
+	}
+	return gc.New(s.app, s.blobs, s.images.Writing)
+}
+
+// jobHandlers are all kinds of background work.
+func jobHandlers(collector *gc.Collector) map[string]jobs.Handler {
+	return map[string]jobs.Handler{
+		app.JobGC: func(ctx context.Context, run *jobs.Run) error {
+			var options app.GCOptions
+			if err := run.Bind(&options); err != nil {
+				return err
+			}
+			_, err := collector.Run(ctx, options, run)
+			return err
+		},
+	}
+}
+
+func gcCommand() *cobra.Command {
+	var options app.GCOptions
+	cmd := &cobra.Command{
+		Use:   "gc",
+		Short: "Free the space of what no image uses; it works while the registry runs",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGTERM, syscall.SIGINT)
+			defer stop()
+			cmd.SetContext(ctx)
+			return collectGarbage(cmd, options)
+		},
+	}
+	config.Flags(cmd.Flags())
+	cmd.Flags().BoolVar(&options.DryRun, "dry-run", false, "count what would be freed and change nothing")
+	cmd.Flags().BoolVar(&options.DeleteUntagged, "delete-untagged", false,
+		"also remove old untagged manifests, in projects whose metadata untagged_days says so")
+	return cmd
+}
+
+// collectGarbage has the running registry do it or, when none runs over the
+// data folder, does it here.
+func collectGarbage(cmd *cobra.Command, options app.GCOptions) (err error) {
+	follow := func(ctx context.Context, a *app.App) error { return followGC(ctx, cmd.OutOrStdout(), a, options) }
+	cfg, err := settings(cmd)
+	if err != nil {
+		return err
+	}
+	if err := hasDatabase(cfg); err != nil {
+		return err
+	}
+	s := &server{cfg: cfg, log: logger(cfg, cmd.ErrOrStderr()), out: cmd.OutOrStdout()}
+	defer func() { err = errors.Join(err, s.close()) }()
+	err = s.lockData()
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		return withApp(cmd, follow)
+	}
+	if err != nil {
+		return err
+	}
+	if err := s.openData(cmd.Context()); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(cmd.Context())
+	worked := make(chan error, 1)
+	go func() { worked <- s.work(ctx) }()
+	err = follow(cmd.Context(), s.app)
+	cancel()
+	return errors.Join(err, <-worked)
+}
+
+const (
+	followEvery = 200 * time.Millisecond
+	printEvery  = 5 * time.Second
+	// deadAfter is how long a job may give no sign of life.
+	deadAfter = time.Minute
+)
+
+// followGC queues a garbage collection and prints how it goes until its end.
+func followGC(ctx context.Context, out io.Writer, a *app.App, options app.GCOptions) error {
+	id, err := a.StartGC(ctx, theSystem, options)
+	if err != nil {
+		return err
+	}
+	tick := time.NewTicker(followEvery)
+	defer tick.Stop()
+	printed := time.Now()
+	for {
+		job, err := a.GCRun(ctx, theSystem, id)
+		if err != nil {
+			return err
+		}
+		if job.Status.Ended() {
+			return printGC(out, options, job)
+		}
+		if err := working(ctx, a, job); err != nil {
+			return err
+		}
+		if time.Since(printed) > printEvery {
+			printed = time.Now()
+			fmt.Fprintf(out, "%s: %s\n", job.Status, resultOf(job))
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("no longer watched; garbage collection %d goes on in the registry, or when that starts", id)
+		case <-tick.C:
+		}
+	}
+}
+
+var theSystem = core.Caller{Subject: core.System}
+
+// working says whether the job, or the one that it waits for, gives signs of life.
+func working(ctx context.Context, a *app.App, job core.Job) error {
+	latest := job.UpdatedAt
+	runs, _, err := a.GCRuns(ctx, theSystem, core.Query{Page: 1, PageSize: 1,
+		Filters: []core.Filter{{Field: "status", Values: []string{string(core.JobRunning)}}}})
+	if err != nil {
+		return err
+	}
+	for _, run := range runs {
+		if run.UpdatedAt.After(latest) {
+			latest = run.UpdatedAt
+		}
+	}
+	if time.Since(latest) > deadAfter {
+		return fmt.Errorf("the registry does not work on garbage collection %d; it stays queued until the registry starts again", job.ID)
+	}
+	return nil
+}
+
+func resultOf(job core.Job) gc.Result {
+	var result gc.Result
+	_ = json.Unmarshal([]byte(job.Progress), &result) // before the first report there is none
+	return result
+}
+
+func printGC(out io.Writer, options app.GCOptions, job core.Job) error {
+	verb := "Freed"
+	if options.DryRun {
+		verb = "Would free"
+	}
+	if job.Status == core.JobSuccess {
+		_, err := fmt.Fprintf(out, "%s %s\n", verb, resultOf(job))
+		return err
+	}
+	return fmt.Errorf("garbage collection %d: %s %s; %s so far", job.ID, job.Status, job.Message, resultOf(job))
+}

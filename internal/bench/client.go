@@ -1,0 +1,246 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+const manifestType = "application/vnd.oci.image.manifest.v1+json"
+
+// client is one user with a connection and a token of its own.
+type client struct {
+	http       *http.Client
+	url        string
+	repository string
+	credential string // the Authorization header; empty without
+	random     *rand.ChaCha8
+	buffer     []byte
+}
+
+// project holds all repositories of the benchmark.
+const project = "bench"
+
+// newClient returns a client of one repository, signed in where the server
+// wants that.
+func (s *server) newClient(ctx context.Context, repository string, scopes ...string) (*client, error) {
+	c := s.anonymous(repository)
+	if !s.secured {
+		return c, nil
+	}
+	token, err := c.token(ctx, append(scopes, "repository:"+c.repository+":pull,push"))
+	c.credential = "Bearer " + token
+	return c, err
+}
+
+func (s *server) anonymous(repository string) *client {
+	var seed [32]byte
+	for i := range seed {
+		seed[i] = byte(rand.IntN(256)) // content that no earlier client has sent
+	}
+	c := &client{http: &http.Client{Transport: s.newTransport()}, url: s.url, repository: project + "/" + repository,
+		random: rand.NewChaCha8(seed), buffer: make([]byte, 1<<20)}
+	s.clients = append(s.clients, c)
+	return c
+}
+
+func (c *client) token(ctx context.Context, scopes []string) (string, error) {
+	query := url.Values{"service": {"breakwater"}, "scope": scopes}
+	var answer struct {
+		Token string `json:"token"`
+	}
+	c.credential = basic("admin", adminPassword)
+	err := c.call(ctx, http.MethodGet, "/service/token?"+query.Encode(), nil, http.StatusOK, &answer)
+	return answer.Token, err
+}
+
+func basic(name, secret string) string {
+	r := &http.Request{Header: http.Header{}}
+	r.SetBasicAuth(name, secret)
+	return r.Header.Get("Authorization")
+}
+
+// robotRequest asks for a robot account that may do in the project what fill
+// has to do.
+const robotRequest = `{"name":"filler","level":"system","duration":-1,"permissions":[{"kind":"project","namespace":"` + project + `",
+	"access":[{"resource":"repository","action":"pull"},{"resource":"repository","action":"push"}]}]}`
+
+// createProject makes the project, and the robot account that fills it.
+func (s *server) createProject(ctx context.Context) error {
+	c := s.anonymous("")
+	c.credential = basic("admin", adminPassword)
+	err := c.call(ctx, http.MethodPost, "/api/v2.0/projects", []byte(`{"project_name":"`+project+`"}`), http.StatusCreated, nil)
+	if err != nil {
+		return err
+	}
+	var robot struct{ Name, Secret string }
+	err = c.call(ctx, http.MethodPost, "/api/v2.0/robots", []byte(robotRequest), http.StatusCreated, &robot)
+	s.robot = basic(robot.Name, robot.Secret)
+	return err
+}
+
+// call sends a request with a small body and decodes the answer into out.
+func (c *client) call(ctx context.Context, method, path string, body []byte, want int, out any) error {
+	res, err := c.send(ctx, method, path, "application/json", bytes.NewReader(body), int64(len(body)), want)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	if out == nil {
+		return c.discard(res.Body)
+	}
+	return json.NewDecoder(res.Body).Decode(out)
+}
+
+// send makes one request. The body of the answer is still to be read.
+func (c *client) send(ctx context.Context, method, path, mediaType string, body io.Reader, size int64, want int) (*http.Response, error) {
+	if size == 0 {
+		body = nil
+	}
+	if !strings.HasPrefix(path, "http") {
+		path = c.url + path
+	}
+	req, err := http.NewRequestWithContext(ctx, method, path, body)
+	if err != nil {
+		return nil, err
+	}
+	req.ContentLength = size
+	req.Header.Set("Content-Type", mediaType)
+	if method == http.MethodGet || method == http.MethodHead {
+		req.Header.Set("Accept", manifestType)
+	}
+	if c.credential != "" {
+		req.Header.Set("Authorization", c.credential)
+	}
+	res, err := c.http.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	if res.StatusCode != want {
+		text, _ := io.ReadAll(io.LimitReader(res.Body, 512))
+		return nil, fmt.Errorf("%s %s: %s %s", method, path, res.Status, text)
+	}
+	return res, nil
+}
+
+// exchange is send for an answer of which only the header matters.
+func (c *client) exchange(ctx context.Context, method, path, mediaType string, body []byte, want int) (http.Header, error) {
+	res, err := c.send(ctx, method, path, mediaType, bytes.NewReader(body), int64(len(body)), want)
+	if err != nil {
+		return nil, err
+	}
+	defer res.Body.Close()
+	return res.Header, c.discard(res.Body)
+}
+
+// discard reads to the end with few system calls.
+func (c *client) discard(r io.Reader) error {
+	for {
+		_, err := r.Read(c.buffer)
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+func digestOf(content []byte) string {
+	sum := sha256.Sum256(content)
+	return "sha256:" + hex.EncodeToString(sum[:])
+}
+
+func (c *client) path(parts ...string) string { return "/v2/" + c.repository + strings.Join(parts, "") }
+
+// pushBlob sends a small blob as docker does: HEAD, POST, PUT.
+func (c *client) pushBlob(ctx context.Context, content []byte) (digest string, err error) {
+	digest = digestOf(content)
+	if _, err := c.exchange(ctx, http.MethodHead, c.path("/blobs/", digest), "", nil, http.StatusNotFound); err != nil {
+		return "", err
+	}
+	location, err := c.startUpload(ctx)
+	if err != nil {
+		return "", err
+	}
+	_, err = c.exchange(ctx, http.MethodPut, location+"digest="+digest, "application/octet-stream", content, http.StatusCreated)
+	return digest, err
+}
+
+// startUpload returns where to send the blob; a parameter can be added to it.
+func (c *client) startUpload(ctx context.Context) (string, error) {
+	header, err := c.exchange(ctx, http.MethodPost, c.path("/blobs/uploads/"), "", nil, http.StatusAccepted)
+	if err != nil {
+		return "", err
+	}
+	return withQuery(header.Get("Location")), nil
+}
+
+func withQuery(location string) string {
+	if strings.Contains(location, "?") {
+		return location + "&"
+	}
+	return location + "?"
+}
+
+type descriptor struct {
+	MediaType string `json:"mediaType"`
+	Digest    string `json:"digest"`
+	Size      int    `json:"size"`
+}
+
+type manifest struct {
+	SchemaVersion int               `json:"schemaVersion"`
+	MediaType     string            `json:"mediaType"`
+	Config        descriptor        `json:"config"`
+	Layers        []descriptor      `json:"layers"`
+	Annotations   map[string]string `json:"annotations,omitempty"`
+}
+
+// layerSize is the length of the layers of small images in bytes.
+const layerSize = 64 << 10
+
+// pushImage pushes an image of three random layers and returns its manifest.
+func (c *client) pushImage(ctx context.Context, tag string) (manifest, error) {
+	m := manifest{SchemaVersion: 2, MediaType: manifestType}
+	layer := make([]byte, layerSize)
+	var ids []string
+	for range 3 {
+		_, _ = c.random.Read(layer) // never fails
+		digest, err := c.pushBlob(ctx, layer)
+		if err != nil {
+			return m, err
+		}
+		ids = append(ids, digest)
+		m.Layers = append(m.Layers, descriptor{"application/vnd.oci.image.layer.v1.tar", digest, layerSize})
+	}
+	config, err := json.Marshal(map[string]any{"architecture": "amd64", "os": "linux", "config": map[string]any{"Cmd": []string{"/bin/sh"}},
+		"rootfs": map[string]any{"type": "layers", "diff_ids": ids}})
+	if err != nil {
+		return m, err
+	}
+	digest, err := c.pushBlob(ctx, config)
+	if err != nil {
+		return m, err
+	}
+	m.Config = descriptor{"application/vnd.oci.image.config.v1+json", digest, len(config)}
+	_, err = c.pushManifest(ctx, m, tag)
+	return m, err
+}
+
+func (c *client) pushManifest(ctx context.Context, m manifest, tag string) (digest string, err error) {
+	text, err := json.Marshal(m)
+	if err != nil {
+		return "", err
+	}
+	_, err = c.exchange(ctx, http.MethodPut, c.path("/manifests/", tag), manifestType, text, http.StatusCreated)
+	return digestOf(text), err
+}
