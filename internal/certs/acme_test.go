@@ -21,6 +21,7 @@ import (
 
 	"github.com/breakwater-registry/breakwater/internal/certs"
 	"github.com/breakwater-registry/breakwater/internal/core"
+	"github.com/breakwater-registry/breakwater/internal/testenv"
 )
 
 const (
@@ -41,7 +42,7 @@ func TestACMEBeforeTheFirstCertificate(t *testing.T) {
 	if m.CAPEM() != nil || m.Reload() != nil {
 		t.Error("ACME has no own CA and needs no reload")
 	}
-	if got := m.TLSConfig().NextProtos; !slices.Equal(got, []string{"h2", "http/1.1", "acme-tls/1"}) {
+	if got := m.TLSConfig().NextProtos; !slices.Equal(got, []string{"http/1.1", "h2", "acme-tls/1"}) {
 		t.Errorf("protocols = %v", got)
 	}
 	wantError(t, m.RenewCA(t.Context()), core.CodePrecondition, "ACME")
@@ -223,9 +224,7 @@ func waitFor(t *testing.T, what string, try func() error) {
 // pebbleTools builds Pebble and its DNS server once per machine.
 func pebbleTools(t *testing.T) string {
 	t.Helper()
-	if os.Getenv("BREAKWATER_E2E") != "1" {
-		t.Skip("set BREAKWATER_E2E=1 to test against Pebble, which is built from its sources")
-	}
+	testenv.RequireE2E(t)
 	cache, err := os.UserCacheDir()
 	if err != nil {
 		t.Fatal(err)
@@ -324,7 +323,9 @@ func (p *pebble) get(t *testing.T, addr, serverName string) {
 			return state.PeerCertificates[0].VerifyHostname(acmeName)
 		}}
 	}
-	client := &http.Client{Transport: &http.Transport{TLSClientConfig: config, DisableKeepAlives: true, ForceAttemptHTTP2: true}}
+	http2 := new(http.Protocols)
+	http2.SetHTTP2(true) // one that speaks both would get HTTP/1.1
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: config, DisableKeepAlives: true, Protocols: http2}}
 	resp, err := client.Get("https://" + addr)
 	if err != nil {
 		t.Fatal(err)
