@@ -112,9 +112,11 @@ func (s *Store) closePools() error {
 
 // View runs fn in a read transaction: all it reads is of one moment.
 func (s *Store) View(ctx context.Context, fn func(*Tx) error) error {
-	select { // alone, because a free reader must not win against it
+	select { // alone, because a free reader must not win against them
 	case <-s.stop:
 		return errClosed
+	case <-ctx.Done():
+		return ctx.Err()
 	default:
 	}
 	select {

@@ -29,6 +29,8 @@ func (s *Store) Update(ctx context.Context, fn func(*Tx) error) error {
 	select { // alone, because the queue may still have room
 	case <-s.stop:
 		return errClosed
+	case <-ctx.Done():
+		return ctx.Err()
 	default:
 	}
 	select {
