@@ -156,7 +156,7 @@ func (f *fsckRun) found(p fsck.Problem) {
 		if len(p.Uses) > n || p.More {
 			more = " and more"
 		}
-		fmt.Fprintf(f.out, "    part of %s%s\n", strings.Join(p.Uses[:n], ", "), more)
+		fmt.Fprintf(f.out, "    touches %s%s\n", strings.Join(p.Uses[:n], ", "), more)
 	}
 	if p.Repair != "" {
 		f.repaired++

@@ -18,6 +18,7 @@ type dialect struct {
 	beginRead  string
 	types      *strings.Replacer // of the placeholders in migrations
 	tables     string            // a query for the names of all tables
+	impatient  string            // a statement after which a connection does not wait for locks itself
 	integrity  string            // a query that checks the file, "" when the engine has none
 	references string            // a query for rows that refer to an absent one
 }
@@ -30,6 +31,7 @@ var sqliteDialect = dialect{
 		"{id}", "INTEGER PRIMARY KEY AUTOINCREMENT", // an id is never given out twice
 		"{text}", "TEXT", "{bytes}", "BLOB"),
 	tables:     `SELECT name FROM sqlite_master WHERE type = 'table'`,
+	impatient:  `PRAGMA busy_timeout = 0`,
 	integrity:  `PRAGMA integrity_check`, // at most 100 lines
 	references: `PRAGMA foreign_key_check`,
 }
@@ -95,6 +97,12 @@ func wrapError(err error) error {
 		}
 	}
 	return err
+}
+
+// locked says whether another process is writing to the database.
+func locked(err error) bool {
+	e, ok := errors.AsType[*sqlite.Error](err)
+	return ok && e.Code()&0xff == sqlite3.SQLITE_BUSY
 }
 
 // noSpace says whether the engine ran out of disk.

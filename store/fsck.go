@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/breakwater-registry/breakwater/internal/core"
@@ -12,10 +13,18 @@ import (
 // maxFaults bounds how many lines Integrity returns of each check.
 const maxFaults = 100
 
+// Fault is something that the engine finds wrong.
+type Fault struct {
+	Text string
+	// Link says that it is a row which only links two others, of which one does
+	// not exist; RemoveStrayLinks removes it.
+	Link bool
+}
+
 // Integrity has the engine check its own file and the references between the
-// rows, and returns what is wrong, a line each. It looks at every page of the
-// file. An engine that checks itself all the time finds nothing here.
-func (s *Store) Integrity(ctx context.Context) (faults []string, err error) {
+// rows. It looks at every page of the file. An engine that checks itself all
+// the time finds nothing here.
+func (s *Store) Integrity(ctx context.Context) (faults []Fault, err error) {
 	if s.dialect.integrity == "" {
 		return nil, nil
 	}
@@ -26,7 +35,7 @@ func (s *Store) Integrity(ctx context.Context) (faults []string, err error) {
 		}
 		for _, line := range lines {
 			if line != "ok" {
-				faults = append(faults, line)
+				faults = append(faults, Fault{Text: line})
 			}
 		}
 		references, err := tx.strayReferences(s.dialect.references)
@@ -36,8 +45,25 @@ func (s *Store) Integrity(ctx context.Context) (faults []string, err error) {
 	return faults, err
 }
 
+// linkTables hold only what the manifests and the repositories' blobs tell too.
+var linkTables = []string{"manifest_blob", "manifest_child", "blob_link"}
+
+// RemoveStrayLinks removes the rows that link something which does not exist.
+func (tx *Tx) RemoveStrayLinks() error {
+	for _, statement := range []string{
+		`DELETE FROM manifest_blob WHERE manifest_id NOT IN (SELECT id FROM manifest) OR blob_id NOT IN (SELECT id FROM blob)`,
+		`DELETE FROM manifest_child WHERE parent_id NOT IN (SELECT id FROM manifest) OR child_id NOT IN (SELECT id FROM manifest)`,
+		`DELETE FROM blob_link WHERE repository_id NOT IN (SELECT id FROM repository) OR blob_id NOT IN (SELECT id FROM blob)`,
+	} {
+		if _, err := tx.exec(statement); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // strayReferences tells of rows that refer to a row which is not there.
-func (tx *Tx) strayReferences(query string) (faults []string, err error) {
+func (tx *Tx) strayReferences(query string) (faults []Fault, err error) {
 	enough := errors.New("enough")
 	err = tx.each(query, nil, func(row scanner) error {
 		var table, parent string
@@ -48,7 +74,8 @@ func (tx *Tx) strayReferences(query string) (faults []string, err error) {
 		if len(faults) == maxFaults {
 			return enough
 		}
-		faults = append(faults, fmt.Sprintf("row %v of the table %s refers to a row of %s that does not exist", id, table, parent))
+		faults = append(faults, Fault{Link: slices.Contains(linkTables, table),
+			Text: fmt.Sprintf("row %v of the table %s refers to a row of %s that does not exist", id, table, parent)})
 		return nil
 	})
 	if errors.Is(err, enough) {
@@ -110,7 +137,7 @@ func (tx *Tx) BlobOf(digest string) (CheckedBlob, error) {
 
 // CountBlobs returns how many blobs there are to check, and their bytes.
 func (tx *Tx) CountBlobs() (n, bytes int64, err error) {
-	err = tx.get(`SELECT COUNT(*), COALESCE(SUM(size), 0) FROM blob WHERE NOT deleting`, nil, &n, &bytes)
+	err = tx.get(`SELECT COUNT(*), CAST(COALESCE(SUM(size), 0) AS BIGINT) FROM blob WHERE NOT deleting`, nil, &n, &bytes)
 	return n, bytes, err
 }
 
@@ -237,6 +264,29 @@ type prefixed struct {
 // Scan implements scanner.
 func (p prefixed) Scan(dest ...any) error {
 	return p.scanner.Scan(append([]any{p.first}, dest...)...)
+}
+
+// DetachedManifest is a manifest whose row names no content, or other content.
+type DetachedManifest struct {
+	ID         int64
+	Repository string
+	Digest     string
+	Size       int64
+}
+
+// DetachedManifests lists the manifests whose row does not name their content.
+func (tx *Tx) DetachedManifests() ([]DetachedManifest, error) {
+	return list(tx, `SELECT m.id, r.name, m.digest, m.size FROM manifest m JOIN repository r ON r.id = m.repository_id
+		LEFT JOIN blob ON blob.id = m.blob_id WHERE blob.id IS NULL OR blob.digest <> m.digest ORDER BY m.id`, nil,
+		func(row scanner) (m DetachedManifest, err error) {
+			err = row.Scan(&m.ID, &m.Repository, &m.Digest, &m.Size)
+			return m, err
+		})
+}
+
+// AttachManifest has the row of the manifest name its content.
+func (tx *Tx) AttachManifest(id, blobID int64) error {
+	return tx.execOne(`UPDATE manifest SET blob_id = $2 WHERE id = $1`, id, blobID)
 }
 
 // CorrectManifest writes what the content of the manifest says into its row.

@@ -70,6 +70,11 @@ func open(ctx context.Context, d dialect, writeDSN, readDSN string, journal Jour
 	if err := migrate(d, writer); err != nil {
 		return nil, err
 	}
+	if d.impatient != "" {
+		if _, err := writer.exec(d.impatient); err != nil {
+			return nil, fmt.Errorf("open database: %w", err)
+		}
+	}
 	if s.read, err = sql.Open(d.driver, readDSN); err != nil {
 		return nil, fmt.Errorf("open database: %w", err)
 	}

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"time"
 
 	"github.com/breakwater-registry/breakwater/internal/core"
@@ -107,10 +108,29 @@ func (s *Store) runBatch(c *conn, batch []*job) {
 	}
 }
 
+const (
+	// busyPatience is how long a commit waits for another process.
+	busyPatience = 30 * time.Second
+	// busyPause is how often it looks whether that is done.
+	busyPause = time.Millisecond
+)
+
+// begin begins a write transaction, when no other process has one. SQLite would
+// wait too, but in steps of up to 100 ms, between which a process that writes
+// all the time always wins.
+func (s *Store) begin(c *conn) error {
+	for limit := time.Now().Add(busyPatience); ; time.Sleep(busyPause + rand.N(busyPause)) {
+		_, err := c.exec(s.dialect.beginWrite)
+		if !locked(err) || time.Now().After(limit) {
+			return err
+		}
+	}
+}
+
 // commitBatch runs the jobs, journals what they did and commits. Its error
 // means that nothing of the batch happened.
 func (s *Store) commitBatch(c *conn, batch []*job) (err error) {
-	if _, err := c.exec(s.dialect.beginWrite); err != nil {
+	if err := s.begin(c); err != nil {
 		return writeError("begin", err)
 	}
 	committed := false
@@ -188,6 +208,13 @@ func writeError(step string, err error) error {
 		return &core.Error{
 			Code:    core.CodeNoSpace,
 			Message: "the registry's disk is full; nothing was changed. Ask the administrator to free space, then try again",
+			Err:     fmt.Errorf("%s: %w", step, err),
+		}
+	}
+	if locked(err) {
+		return &core.Error{
+			Code:    core.CodeUnavailable,
+			Message: "another process keeps writing to the registry's database; nothing was changed. Try again later",
 			Err:     fmt.Errorf("%s: %w", step, err),
 		}
 	}

@@ -32,7 +32,7 @@ type App struct {
 	throttle   *auth.Throttle
 	events     *events
 	settings   settings
-	activity   activity
+	days       dayCache
 	jobs       chan struct{} // filled when a job is queued or is to be stopped
 }
 

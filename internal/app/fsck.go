@@ -49,7 +49,15 @@ func read[T any](ctx context.Context, c Checks, list func(tx *store.Tx) (T, erro
 }
 
 // Integrity returns what the database engine finds wrong with its own file.
-func (c Checks) Integrity(ctx context.Context) ([]string, error) { return c.app.store.Integrity(ctx) }
+func (c Checks) Integrity(ctx context.Context) ([]store.Fault, error) {
+	return c.app.store.Integrity(ctx)
+}
+
+// RemoveStrayLinks removes the links to what does not exist. What they stood
+// for is found again in the manifests.
+func (c Checks) RemoveStrayLinks(ctx context.Context) error {
+	return c.app.store.Update(ctx, (*store.Tx).RemoveStrayLinks)
+}
 
 // Audit verifies the chain of the audit log and counts its rows.
 func (c Checks) Audit(ctx context.Context) (int64, error) { return c.app.VerifyAudit(ctx) }
@@ -159,10 +167,29 @@ func (c Checks) Manifest(ctx context.Context, id int64) (store.CheckedManifest, 
 	return m, c.app.result(itself, err)
 }
 
+// Detached lists the manifests whose row does not name their content.
+func (c Checks) Detached(ctx context.Context) ([]store.DetachedManifest, error) {
+	return read(ctx, c, (*store.Tx).DetachedManifests)
+}
+
+// Attach has the row of the manifest name its content: the blob that there is,
+// else the file spare, else one that a push makes whole.
+func (c Checks) Attach(ctx context.Context, m store.DetachedManifest, spare Spare) error {
+	return c.app.update(ctx, itself, func(s *session) error {
+		id, err := s.findBlob(m.Digest, m.Size, spare)
+		if err != nil {
+			return err
+		}
+		return s.AttachManifest(m.ID, id)
+	})
+}
+
+// Spare returns a whole file of the digest that no row knows, if there is one.
+type Spare func(digest string) (core.Blob, bool)
+
 // CorrectManifest writes what the content m of the manifest says into its row,
-// and links what it refers to. spare returns a whole file of the digest that no
-// row knows. left are the digests of entries of an index that are not there.
-func (c Checks) CorrectManifest(ctx context.Context, id int64, m core.Manifest, spare func(digest string) (core.Blob, bool)) (left []string, err error) {
+// and links what it refers to. left are the digests of entries of an index that are not there.
+func (c Checks) CorrectManifest(ctx context.Context, id int64, m core.Manifest, spare Spare) (left []string, err error) {
 	err = c.app.update(ctx, itself, func(s *session) error {
 		row, err := s.ManifestToCheck(id)
 		if err != nil {
@@ -180,7 +207,7 @@ type correction struct {
 	*session
 	row      store.CheckedManifest
 	manifest core.Manifest
-	spare    func(digest string) (core.Blob, bool)
+	spare    Spare
 }
 
 func (k correction) run() (left []string, err error) {
@@ -217,7 +244,7 @@ func (k correction) blobs() error {
 		if _, ok := used[digest]; ok {
 			continue
 		}
-		id, err := k.findBlob(digest, wanted[digest])
+		id, err := k.findBlob(digest, wanted[digest], k.spare)
 		if err != nil {
 			return err
 		}
@@ -241,15 +268,15 @@ func (k correction) blobs() error {
 
 // findBlob returns the row of the blob, which is made where it was missing: of
 // a spare file, or damaged so that a push makes it whole.
-func (k correction) findBlob(digest string, size int64) (int64, error) {
-	b, err := k.BlobOf(digest)
+func (s *session) findBlob(digest string, size int64, spare Spare) (int64, error) {
+	b, err := s.BlobOf(digest)
 	if !errors.Is(err, store.ErrNoRow) {
 		return b.ID, err
 	}
-	if file, ok := k.spare(digest); ok {
-		return k.CreateBlob(file)
+	if file, ok := spare(digest); ok {
+		return s.CreateBlob(file)
 	}
-	return k.CreateDamagedBlob(digest, size)
+	return s.CreateDamagedBlob(digest, size)
 }
 
 // children has the index list the entries that its content does, and no others.

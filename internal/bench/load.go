@@ -123,7 +123,7 @@ func (s *server) reading(ctx context.Context, window time.Duration, clients int,
 	if err != nil {
 		return sample{}, err
 	}
-	if s.transport == "tls2" {
+	if s.transport == "tls" || s.transport == "tls2" {
 		return rate(ctx, window, users, func(ctx context.Context, c *client) error {
 			_, err := c.exchange(ctx, method, c.path(path), "", nil, http.StatusOK)
 			return err

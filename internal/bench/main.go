@@ -80,7 +80,7 @@ func parse(args []string) (options, error) {
 	fs.Int64Var(&o.blob, "blob", 1<<30, "bytes of the large blob")
 	fs.IntVar(&o.names, "names", 10_000, "tags in one repository, and repositories")
 	fs.IntVar(&o.starts, "starts", 5, "how often each server is started to measure that")
-	fs.StringVar(&transports, "transports", "plain,tls1,tls2", "plain HTTP, TLS with HTTP/1.1, TLS with HTTP/2")
+	fs.StringVar(&transports, "transports", "plain,tls,tls1,tls2", "plain HTTP; TLS where the server picks the protocol, as docker lets it; TLS with HTTP/1.1; TLS with HTTP/2")
 	fs.StringVar(&peers, "peers", "breakwater,distribution", "who is measured")
 	fs.StringVar(&only, "only", "", "measure only what matches this regular expression")
 	fs.StringVar(&o.breakwater, "breakwater", "", "binary to measure (default: built from this tree)")

@@ -128,7 +128,7 @@ func (s *server) newTransport() *http.Transport {
 	}
 	t.Protocols = new(http.Protocols)
 	t.Protocols.SetHTTP1(s.transport != "tls2")
-	t.Protocols.SetHTTP2(s.transport == "tls2")
+	t.Protocols.SetHTTP2(s.transport == "tls2" || s.transport == "tls")
 	return t
 }
 

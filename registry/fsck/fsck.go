@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -21,6 +22,7 @@ import (
 	"github.com/breakwater-registry/breakwater/internal/app"
 	"github.com/breakwater-registry/breakwater/internal/core"
 	"github.com/breakwater-registry/breakwater/registry/blobs"
+	"github.com/breakwater-registry/breakwater/store"
 )
 
 // Options say how to check.
@@ -40,7 +42,7 @@ type Options struct {
 type Problem struct {
 	Subject string   // such as "blob sha256:..." or "project lib"
 	Text    string   // what is wrong with it
-	Uses    []string // images that cannot be pulled as a whole because of it
+	Uses    []string // images, or their parts, that it touches: most cannot be pulled as a whole
 	More    bool     // there are more uses than these
 	Repair  string   // what was done about it; empty: nothing
 }
@@ -142,8 +144,16 @@ func (r *run) report(p Problem) {
 func (r *run) database(ctx context.Context) error {
 	r.Progress.Phase("database", 0, false)
 	faults, err := r.checks.Integrity(ctx)
+	stray := slices.ContainsFunc(faults, func(f store.Fault) bool { return f.Link })
+	if err == nil && stray && r.Repair {
+		err = r.checks.RemoveStrayLinks(ctx)
+	}
 	for _, fault := range faults {
-		r.report(Problem{Subject: "database", Text: fault})
+		p := Problem{Subject: "database", Text: fault.Text}
+		if fault.Link && r.Repair && err == nil {
+			p.Repair = "the row is removed"
+		}
+		r.report(p)
 	}
 	return err
 }

@@ -38,26 +38,29 @@ func (r *run) journaled(ctx context.Context) error {
 }
 
 // compareJournal takes what the database has out of left, where it should be,
-// and records the differences.
+// and records what the journal lacks. What is only in the journal is told and
+// stays: the database may be new, or an older one.
 func (r *run) compareJournal(ctx context.Context, left state) error {
 	var amend []core.JournalEntry
-	add := func(text string, e core.JournalEntry) {
-		p := Problem{Subject: entryName(e), Text: text}
+	err := r.takeRepositories(ctx, left, func(e core.JournalEntry) {
+		p := Problem{Subject: entryName(e), Text: "is not in the journal as it is; a rebuild would not bring it back"}
 		if r.Repair {
 			p.Repair = "recorded"
 			e.Actor = string(core.KindSystem)
 			amend = append(amend, e)
 		}
 		r.report(p)
-	}
-	const lacks = "is not in the journal as it is; a rebuild would not bring it back"
-	if err := r.takeRepositories(ctx, left, func(e core.JournalEntry) { add(lacks, e) }); err != nil {
+	})
+	if err != nil {
 		return err
 	}
+	var only []string
 	for _, name := range left.names() {
-		for _, e := range leftovers(left[name]) {
-			add("is in the journal, but not in the database; a rebuild would bring it back", e)
-		}
+		only = append(only, leftovers(left[name])...)
+	}
+	if len(only) > 0 {
+		r.report(Problem{Subject: "journal", Uses: only, Text: "tells of what the database does not have. If that is missing, breakwater fsck --rebuild makes it again in an empty database. " +
+			"To keep the database as it is, move the folder journal out of the data folder and run breakwater fsck --repair, which writes a new one"})
 	}
 	for len(amend) > 0 {
 		n := min(len(amend), 1000)
@@ -122,18 +125,15 @@ func (r *run) takeRepositories(ctx context.Context, left state, lacking func(cor
 	return err
 }
 
-// leftovers are the entries that void what is left of a repository.
-func leftovers(left *images) (entries []core.JournalEntry) {
-	for _, e := range inOrder(left.tags) {
-		entries = append(entries, core.JournalEntry{Op: core.JournalDeleteTag, Repository: e.Repository, Tag: e.Tag})
+// leftovers names what is left of a repository.
+func leftovers(left *images) (names []string) {
+	for _, e := range append(inOrder(left.tags), inOrder(left.manifests)...) {
+		names = append(names, entryName(e))
 	}
-	for _, e := range inOrder(left.manifests) {
-		entries = append(entries, core.JournalEntry{Op: core.JournalDeleteManifest, Repository: e.Repository, Digest: e.Digest})
+	if len(names) == 0 && left.put.Op != "" {
+		names = append(names, entryName(core.JournalEntry{Repository: left.put.Repository}))
 	}
-	if left.put.Op != "" {
-		entries = append(entries, core.JournalEntry{Op: core.JournalDeleteRepository, Repository: left.put.Repository})
-	}
-	return entries
+	return names
 }
 
 // pages calls do for all items of a list, in order.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/opencontainers/go-digest"
 
+	"github.com/breakwater-registry/breakwater/internal/app"
 	"github.com/breakwater-registry/breakwater/internal/core"
 	"github.com/breakwater-registry/breakwater/registry"
 	"github.com/breakwater-registry/breakwater/store"
@@ -19,7 +20,33 @@ import (
 // manifests compares every row of a manifest with its content.
 func (r *run) manifests(ctx context.Context) error {
 	r.Progress.Phase("manifests", 0, false)
+	if err := r.detached(ctx); err != nil {
+		return err
+	}
 	return each(ctx, r, r.checks.Manifests, func(m store.CheckedManifest) int64 { return m.ID }, r.manifest)
+}
+
+// detached looks for manifests whose row does not name their content.
+func (r *run) detached(ctx context.Context) error {
+	found, err := r.checks.Detached(ctx)
+	if err != nil {
+		return err
+	}
+	for _, m := range found {
+		p := Problem{Subject: m.Repository + "@" + m.Digest, Text: "its row names no content or that of another manifest"}
+		if r.Repair {
+			spares, err := r.spares(ctx, []string{m.Digest})
+			if err != nil {
+				return err
+			}
+			if err := r.checks.Attach(ctx, m, spares); err != nil {
+				return err
+			}
+			p.Repair = "corrected"
+		}
+		r.report(p)
+	}
+	return nil
 }
 
 func (r *run) manifest(ctx context.Context, row store.CheckedManifest) error {
@@ -27,12 +54,8 @@ func (r *run) manifest(ctx context.Context, row store.CheckedManifest) error {
 	r.mu.Lock()
 	r.result.Manifests++
 	r.mu.Unlock()
-	if row.Blob.Digest != row.Digest {
-		r.report(Problem{Subject: nameOf(row), Text: fmt.Sprintf("its row names the content %s; delete it and push it again", row.Blob.Digest)})
-		return nil
-	}
-	if row.Damaged {
-		return nil // its blob has been reported
+	if row.Damaged || row.Blob.Digest != row.Digest {
+		return nil // it has been reported
 	}
 	body, err := readManifest(ctx, r.Checker, row.Blob)
 	if err != nil {
@@ -162,14 +185,11 @@ func compare(verb string, content, row map[string]bool) (wrong []string) {
 func (r *run) correct(ctx context.Context, row store.CheckedManifest, m core.Manifest, wrong []string) error {
 	p := Problem{Subject: nameOf(row), Text: strings.Join(wrong, "; ")}
 	if r.Repair {
-		spares, err := r.spares(ctx, row, m)
+		spares, err := r.spares(ctx, unused(row, m))
 		if err != nil {
 			return err
 		}
-		left, err := r.checks.CorrectManifest(ctx, row.ID, m, func(digest string) (core.Blob, bool) {
-			file, ok := spares[digest]
-			return file, ok
-		})
+		left, err := r.checks.CorrectManifest(ctx, row.ID, m, spares)
 		if err != nil {
 			return err
 		}
@@ -182,26 +202,36 @@ func (r *run) correct(ctx context.Context, row store.CheckedManifest, m core.Man
 	return nil
 }
 
-// spares finds files of the blobs that the manifest does not use yet.
-func (r *run) spares(ctx context.Context, row store.CheckedManifest, m core.Manifest) (map[string]core.Blob, error) {
+// unused lists the blobs that the manifest names and does not use.
+func unused(row store.CheckedManifest, m core.Manifest) (digests []string) {
 	used := map[string]bool{}
 	for _, b := range row.Blobs {
 		used[b.Digest] = true
 	}
-	found := map[string]core.Blob{}
-	for _, d := range append(m.Blobs, core.Descriptor{Digest: row.Digest}) {
-		if used[d.Digest] {
-			continue
+	for _, d := range append(slices.Clone(m.Blobs), core.Descriptor{Digest: row.Digest}) {
+		if !used[d.Digest] {
+			digests = append(digests, d.Digest)
 		}
-		file, ok, err := r.spare(ctx, d.Digest)
+	}
+	return digests
+}
+
+// spares finds whole files of the blobs that no row knows.
+func (r *run) spares(ctx context.Context, digests []string) (app.Spare, error) {
+	found := map[string]core.Blob{}
+	for _, digest := range digests {
+		file, ok, err := r.spare(ctx, digest)
 		if err != nil {
 			return nil, err
 		}
 		if ok {
-			found[d.Digest] = file
+			found[digest] = file
 		}
 	}
-	return found, nil
+	return func(digest string) (core.Blob, bool) {
+		file, ok := found[digest]
+		return file, ok
+	}, nil
 }
 
 // tags looks for tags that point at nothing of their repository.
