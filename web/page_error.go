@@ -56,6 +56,7 @@ func errorView(c echo.Context, status int, message string) ui.ErrorView {
 		},
 		Back:         ui.Link{Href: "/", Label: i18n.T(ctx, "error.home")},
 		Again:        status >= http.StatusInternalServerError && c.Request().Method == http.MethodGet,
+		Quiet:        status == http.StatusNotFound,
 		OtherAccount: status == http.StatusForbidden && me(c).Username != "",
 	}
 	if name := me(c).Username; name != "" {

@@ -128,7 +128,10 @@ func textOf(n *html.Node) string {
 	var b strings.Builder
 	for c := range n.Descendants() {
 		if c.Type == html.TextNode && c.Parent.Data != "script" && c.Parent.Data != "style" && c.Parent.Data != "title" {
-			b.WriteString(c.Data + " ")
+			b.WriteString(c.Data)
+			if c.NextSibling == nil || c.NextSibling.Data != "wbr" { // a word goes on behind those
+				b.WriteString(" ")
+			}
 		}
 	}
 	return strings.Join(strings.Fields(b.String()), " ")

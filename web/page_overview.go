@@ -42,7 +42,7 @@ func (h *api) overviewPage(c echo.Context) error {
 		return err
 	}
 	account := me(c)
-	view := ui.OverviewView{MayCreate: account.CreatesProjects, Charts: activityCharts(ctx, activity), Periods: periodLinks(ctx, days),
+	view := ui.OverviewView{MayCreate: account.CreatesProjects, Charts: activityCharts(ctx, activity.Days), Periods: periodLinks(ctx, days), Whole: activity.Whole,
 		Start: ui.QuickStart{Host: hostOf(h.deps.ExternalURL), User: account.Username, Project: project, HasCA: h.caPEM() != nil}}
 	var space *diskUse // stays nil for those who may not know
 	if account.Administers {
@@ -50,7 +50,7 @@ func (h *api) overviewPage(c echo.Context) error {
 			return err
 		}
 	}
-	if view.Tiles, err = h.overviewTiles(c, activity, space); err != nil {
+	if view.Tiles, err = h.overviewTiles(c, activity.Days, space); err != nil {
 		return err
 	}
 	if account.Administers {
@@ -102,11 +102,18 @@ func (h *api) overviewTiles(c echo.Context, activity []core.DayCount, disk *disk
 		tiles = append(tiles, ui.TileView{Icon: "disk", Label: i18n.T(ctx, "overview.storage"), Value: number, Unit: unit, Gauge: disk.percent(),
 			Note: i18n.T(ctx, "overview.storage.note", strconv.Itoa(disk.percent()), i18n.Bytes(ctx, disk.free))})
 	}
+	if len(activity) == 0 {
+		return tiles, nil
+	}
 	return append(tiles, ui.TileView{Icon: "pull", Label: i18n.T(ctx, "overview.pulls"), Value: i18n.Number(ctx, pulls), Gauge: -1,
 		Note: i18n.N(ctx, "overview.pulls.note", int64(len(activity)))}), nil
 }
 
+// activityCharts are none for those who may see nobody's pulls.
 func activityCharts(ctx context.Context, activity []core.DayCount) []ui.ChartView {
+	if len(activity) == 0 {
+		return nil
+	}
 	pulls := ui.ChartView{ID: "pulls", Title: i18n.T(ctx, "overview.chart.pulls.title"), Unit: i18n.T(ctx, "overview.chart.pulls")}
 	pushes := ui.ChartView{ID: "pushes", Title: i18n.T(ctx, "overview.chart.pushes.title"), Unit: i18n.T(ctx, "overview.chart.pushes"), Bars: true}
 	for _, day := range activity {

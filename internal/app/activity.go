@@ -16,47 +16,64 @@ const (
 	oneDay          = 24 * time.Hour
 )
 
-// activity remembers the whole registry's counts of days that are over: a busy
+// dayCache remembers the whole registry's counts of days that are over: a busy
 // registry has too many audit rows to add them up for every look at a chart.
-type activity struct {
+type dayCache struct {
 	mu    sync.Mutex
 	first time.Time // the days from here on are known, up to until
 	until time.Time
 	days  map[time.Time]core.DayCount
 }
 
-// Activity counts pulls and pushes of the last days, today included, one entry
-// for every day: of the whole registry for those who may see its audit log, of
-// their own projects for others.
-func (a *App) Activity(ctx context.Context, c core.Caller, days int) (counts []core.DayCount, err error) {
+// Activity is the pulls and pushes of some days, one entry for each day.
+type Activity struct {
+	Days  []core.DayCount
+	Whole bool // of the whole registry, not only of the caller's projects
+}
+
+// Activity counts pulls and pushes of the last days, today included: of the
+// whole registry for those who may see its audit log, of the projects whose log
+// they may see for others. Who may see none gets no days.
+func (a *App) Activity(ctx context.Context, c core.Caller, days int) (counts Activity, err error) {
 	days = min(max(days, 1), maxActivityDays)
 	err = a.view(ctx, c, func(s *session) error {
-		scope, err := s.auditScope()
-		if err != nil {
-			return err
-		}
 		today := s.Now().UTC().Truncate(oneDay)
 		first := today.AddDate(0, 0, 1-days)
-		found := map[time.Time]core.DayCount{}
-		if scope.All {
-			found, err = a.activity.all(s.Tx, first, today)
-		} else {
-			err = countDays(s.Tx, scope, first, found)
+		found, err := s.activity(&counts, first, today)
+		if err != nil || found == nil {
+			return err
 		}
 		for i := range days {
 			day := first.AddDate(0, 0, i)
 			count := found[day]
 			count.Day = day
-			counts = append(counts, count)
+			counts.Days = append(counts.Days, count)
 		}
-		return err
+		return nil
 	})
 	return counts, err
 }
 
+// activity counts what the caller may see; nil when that is nothing.
+func (s *session) activity(counts *Activity, first, today time.Time) (map[time.Time]core.DayCount, error) {
+	scope, err := s.auditScope()
+	if err != nil {
+		return nil, err
+	}
+	if counts.Whole = scope.All; counts.Whole {
+		return s.app.days.all(s.Tx, first, today)
+	}
+	some, err := s.AdministersProject(s.userID())
+	if err != nil || !some {
+		return nil, err
+	}
+	found := map[time.Time]core.DayCount{}
+	return found, countDays(s.Tx, scope, first, found)
+}
+
 // all counts the days from first to today. Yesterday is not taken as over: the
 // audit rows of pulls are written some time after the pulls.
-func (k *activity) all(tx *store.Tx, first, today time.Time) (map[time.Time]core.DayCount, error) {
+func (k *dayCache) all(tx *store.Tx, first, today time.Time) (map[time.Time]core.DayCount, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	from := first

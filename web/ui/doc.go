@@ -44,8 +44,19 @@ func described(f Field) string {
 	return strings.Join(ids, " ")
 }
 
-// breakable cuts a text behind each slash, where a line may break.
-func breakable(text string) []string { return strings.SplitAfter(text, "/") }
+// breakable cuts a text behind the slashes where a line may break: those that
+// follow a name.
+func breakable(text string) []string {
+	var parts []string
+	begin := 0
+	for i := 1; i < len(text)-1; i++ {
+		if text[i] == '/' && text[i-1] != ' ' && text[i-1] != '/' {
+			parts = append(parts, text[begin:i+1])
+			begin = i + 1
+		}
+	}
+	return append(parts, text[begin:])
+}
 
 // RoleName is a project role in the reader's language; of 0 it is that there
 // is none.

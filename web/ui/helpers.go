@@ -2,6 +2,7 @@ package ui
 
 import (
 	"context"
+	"io"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -164,6 +165,26 @@ func nameAttrs() templ.Attributes {
 
 func numberAttrs() templ.Attributes { return templ.Attributes{"inputmode": "numeric"} }
 
+// commandLines writes each command after a prompt. White space counts there, so
+// it is not left to a template; a line may break behind the slashes of a path.
+func commandLines(commands []string) templ.Component {
+	return templ.ComponentFunc(func(_ context.Context, w io.Writer) error {
+		var b strings.Builder
+		for _, command := range commands {
+			b.WriteString(`<span class="cmd"><span class="prompt">$ </span>`)
+			for i, part := range breakable(command) {
+				if i > 0 {
+					b.WriteString("<wbr>")
+				}
+				b.WriteString(templ.EscapeString(part))
+			}
+			b.WriteString("</span>")
+		}
+		_, err := io.WriteString(w, b.String())
+		return err
+	})
+}
+
 // shellWord writes text so that a shell reads it as one word.
 func shellWord(text string) string {
 	plain := func(r rune) bool {
@@ -173,4 +194,12 @@ func shellWord(text string) string {
 		return text
 	}
 	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
+}
+
+// activityNote says whose pulls the charts show.
+func activityNote(ctx context.Context, whole bool) string {
+	if whole {
+		return ""
+	}
+	return t(ctx, "overview.activity.own")
 }

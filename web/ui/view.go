@@ -195,4 +195,5 @@ type ErrorView struct {
 	Back                            Link // the way on; the first button
 	Again                           bool // offers to load the page again
 	OtherAccount                    bool
+	Quiet                           bool // nothing failed
 }

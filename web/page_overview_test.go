@@ -1,0 +1,78 @@
+package web_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/net/html"
+
+	"github.com/breakwater-registry/breakwater/web"
+)
+
+func TestOverview(t *testing.T) {
+	s := newServer(t)
+	admin := s.browser(t, "admin")
+	page := admin.get(t, "/").want(200, "Projects", "Repositories", "Storage", "Pulls", "docker login -u admin registry.test:8443", "Create a project first")
+	if page.role("h2", "Needs attention") != nil {
+		t.Errorf("something needs attention: %s", page.text())
+	}
+	s.do(t, http.MethodPost, "/api/v2.0/projects", "admin", map[string]any{"project_name": "team-a"}, 201)
+	page = admin.get(t, "/?days=7").want(200, "docker push registry.test:8443/team-a/ubuntu:24.04", "in the last 7 days")
+	if rows := page.all(func(n *html.Node) bool { return n.Data == "tr" }); len(rows) != 8 {
+		t.Errorf("the table behind the charts has %d rows", len(rows))
+	}
+	admin.get(t, "/?days=1000000").want(200, "in the last 30 days")
+	s.addUser(t, "amy")
+	text := s.browser(t, "amy").get(t, "/").want(200, "Projects").text()
+	for _, hidden := range []string{"Storage", "Activity", "Needs attention", "team-a"} {
+		if strings.Contains(text, hidden) {
+			t.Errorf("a user without rights sees %q: %s", hidden, text)
+		}
+	}
+}
+
+// ending is certificates with an end.
+type ending struct {
+	certificates
+	info web.CertificateInfo
+}
+
+func (e *ending) Info() (web.CertificateInfo, error) { return e.info, nil }
+
+func TestOverviewWarnings(t *testing.T) {
+	day := 24 * time.Hour
+	for _, test := range []struct {
+		name, external, source string
+		left                   time.Duration
+		want, not              string
+	}{
+		{"an own certificate that ends soon", "https://registry.test", "files", 29*day + time.Hour, "The server certificate ends in 29 days", ""},
+		{"one with time left", "https://registry.test", "files", 31 * day, "", "certificate ends"},
+		{"one that the registry renews itself", "https://registry.test", "own-ca", 20 * day, "", "certificate ends"},
+		{"one that should have been renewed", "https://registry.test", "acme", 4*day + time.Hour, "The server certificate ends in 4 days", ""},
+		{"an expired one", "https://registry.test", "uploaded", -day, "The server certificate has expired", ""},
+		{"plain HTTP", "http://localhost", "", 0, "The registry speaks plain HTTP", ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s := newServer(t, func(d *web.Deps) {
+				d.ExternalURL = test.external
+				if test.source != "" {
+					d.Certificates = &ending{info: web.CertificateInfo{Source: test.source, NotAfter: time.Now().Add(test.left)}}
+				}
+			})
+			page := s.browser(t, "admin").get(t, "/")
+			if test.want != "" {
+				page.want(200, "Needs attention", test.want)
+			}
+			if test.not != "" && strings.Contains(page.text(), test.not) {
+				t.Errorf("the page says %q", test.not)
+			}
+			s.addUser(t, "amy")
+			if strings.Contains(s.browser(t, "amy").get(t, "/").text(), "Needs attention") {
+				t.Error("everybody sees the warnings")
+			}
+		})
+	}
+}
