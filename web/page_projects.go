@@ -103,7 +103,7 @@ func (h *api) projectsPage(c echo.Context) error {
 }
 
 func projectRow(ctx context.Context, p app.ProjectView) ui.ProjectRow {
-	return ui.ProjectRow{Name: p.Name, Path: ui.Path("projects", p.Name), Public: p.Public, Role: ui.RoleName(ctx, p.Role),
+	return ui.ProjectRow{Name: p.Name, Public: p.Public, Role: ui.RoleName(ctx, p.Role),
 		Repositories: p.RepoCount, Used: p.QuotaUsed, Limit: p.QuotaHard, Updated: p.UpdatedAt}
 }
 

@@ -270,11 +270,14 @@ func (k correction) blobs() error {
 // a spare file, or damaged so that a push makes it whole.
 func (s *session) findBlob(digest string, size int64, spare Spare) (int64, error) {
 	b, err := s.BlobOf(digest)
-	if !errors.Is(err, store.ErrNoRow) {
+	if err == nil && !b.Damaged || err != nil && !errors.Is(err, store.ErrNoRow) {
 		return b.ID, err
 	}
 	if file, ok := spare(digest); ok {
 		return s.CreateBlob(file)
+	}
+	if b.Damaged {
+		return b.ID, nil
 	}
 	return s.CreateDamagedBlob(digest, size)
 }

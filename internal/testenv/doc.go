@@ -1,6 +1,6 @@
 // Package testenv gives tests of other packages real things to talk to: the
 // breakwater binary, a docker daemon and its command lines, PostgreSQL, skopeo,
-// crane, the OCI conformance suite and network namespaces. Nothing in it is a
+// crane, a browser, the OCI conformance suite and network namespaces. Nothing in it is a
 // stand-in, and only tests may import it.
 //
 // Every helper takes the test, fails it with a message that says what to do,

@@ -171,13 +171,9 @@ func (r *run) restore(ctx context.Context, b store.CheckedBlob) (bool, error) {
 	return true, r.checks.MarkWhole(ctx, b.Blob, "its file in the quarantine is whole and was moved back")
 }
 
-// spare returns a whole file with the digest that no row knows, once.
+// spare returns a whole file with the digest that no row knew when the check began.
 func (r *run) spare(ctx context.Context, digest string) (core.Blob, bool, error) {
-	r.mu.Lock()
-	files := r.orphans[digest]
-	delete(r.orphans, digest)
-	r.mu.Unlock()
-	for _, f := range files {
+	for _, f := range r.orphans[digest] {
 		found, err := r.Blobs.Inspect(ctx, f, nil)
 		if err != nil {
 			return core.Blob{}, false, err

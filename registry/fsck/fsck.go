@@ -98,7 +98,7 @@ type run struct {
 	Options
 	mu      sync.Mutex
 	result  Result
-	orphans map[string][]blobs.File // by digest
+	orphans map[string][]blobs.File // by digest; not changed after the files were listed
 }
 
 // Run checks everything once. An error means that the check did not come to

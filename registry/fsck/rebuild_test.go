@@ -109,6 +109,9 @@ func TestRebuild(t *testing.T) {
 	if len(found) != 0 || result.Problems != 0 || result.Kept != 0 || result.Manifests != 8 || result.Tags != 7 || result.Projects != 2 || result.Repositories != 4 {
 		t.Errorf("rebuilt %+v with\n%s", result, found)
 	}
+	if position, known, err := w.app.Checks().JournalPosition(t.Context()); position != w.journal.Last() || !known || err != nil {
+		t.Errorf("the database is at %d of the journal, %v, %v; want %d", position, known, err, w.journal.Last())
+	}
 	c.pull(t, w)
 	w.pull(t, "p/a", "again", c.other)
 	w.pull(t, "p/b", "moves", c.other)

@@ -8,7 +8,6 @@ package ui
 
 import (
 	"context"
-	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -65,17 +64,6 @@ func RoleName(ctx context.Context, role core.Role) string {
 		return t(ctx, "role.none")
 	}
 	return t(ctx, "role."+strconv.Itoa(int(role)))
-}
-
-// Path joins parts to an address of this server, each escaped; a repository's
-// slashes are escaped too.
-func Path(parts ...string) string {
-	var b strings.Builder
-	for _, part := range parts {
-		b.WriteByte('/')
-		b.WriteString(url.PathEscape(part))
-	}
-	return b.String()
 }
 
 func rfc3339(at time.Time) string { return at.UTC().Format(time.RFC3339) }
