@@ -4,13 +4,13 @@ import (
 	"github.com/breakwater-registry/breakwater/internal/core"
 )
 
-const projectColumns = `project.id, project.name, project.owner_id, project.owner_name, project.public, project.quota_hard, project.quota_used,
+const projectColumns = `project.id, project.name, project.owner_id, project.owner_name, project.public, project.quota_hard, project.quota_used, project.policy,
 	(SELECT COUNT(*) FROM repository WHERE repository.project_id = project.id AND repository.published_at > 0), project.created_at, project.updated_at`
 
 func scanProject(row scanner) (core.Project, error) {
 	var p core.Project
 	var created, updated int64
-	err := row.Scan(&p.ID, &p.Name, &p.OwnerID, &p.OwnerName, &p.Public, &p.QuotaHard, &p.QuotaUsed, &p.RepoCount, &created, &updated)
+	err := row.Scan(&p.ID, &p.Name, &p.OwnerID, &p.OwnerName, &p.Public, &p.QuotaHard, &p.QuotaUsed, &p.Policy, &p.RepoCount, &created, &updated)
 	p.CreatedAt, p.UpdatedAt = at(created), at(updated)
 	return p, err
 }
@@ -31,17 +31,17 @@ func (tx *Tx) Project(ref core.ProjectRef) (core.Project, error) {
 }
 
 // ProjectAccess returns what a decision about the project needs, without the
-// counts of Project: its id, whether it is public and the user's role in it (0
-// for none; userID 0 is nobody).
+// counts of Project: its id, whether it is public, its policy and the user's role
+// in it (0 for none; userID 0 is nobody).
 func (tx *Tx) ProjectAccess(ref core.ProjectRef, userID int64) (p core.Project, role core.Role, err error) {
-	const columns = `SELECT p.id, p.name, p.public, p.quota_hard, p.quota_used, p.created_at, COALESCE(m.role, 0)
+	const columns = `SELECT p.id, p.name, p.public, p.quota_hard, p.quota_used, p.policy, p.created_at, COALESCE(m.role, 0)
 		FROM project p LEFT JOIN member m ON m.project_id = p.id AND m.account_id = $2 WHERE `
 	var created int64
 	query, key := columns+`p.name = $1`, any(ref.Name)
 	if ref.ID != 0 {
 		query, key = columns+`p.id = $1`, ref.ID
 	}
-	err = tx.get(query, []any{key, userID}, &p.ID, &p.Name, &p.Public, &p.QuotaHard, &p.QuotaUsed, &created, &role)
+	err = tx.get(query, []any{key, userID}, &p.ID, &p.Name, &p.Public, &p.QuotaHard, &p.QuotaUsed, &p.Policy, &created, &role)
 	p.CreatedAt = at(created)
 	return p, role, err
 }
@@ -94,9 +94,18 @@ func (tx *Tx) SetProjectPublic(id int64, public bool) error {
 	return tx.execOne(`UPDATE project SET public = $2, updated_at = $3 WHERE id = $1`, id, public, micros(tx.now))
 }
 
+// SetProjectPolicy replaces what pulls from the project must meet, a JSON
+// object; empty is nothing.
+func (tx *Tx) SetProjectPolicy(id int64, policy string) error {
+	return tx.execOne(`UPDATE project SET policy = $2 WHERE id = $1`, id, policy)
+}
+
 // DeleteProject removes the project with its members, robots and settings.
 // Its repositories must be gone.
 func (tx *Tx) DeleteProject(id int64) error {
+	if _, err := tx.exec(`DELETE FROM cve_allowlist WHERE project_id = $1`, id); err != nil {
+		return err
+	}
 	return tx.execOne(`DELETE FROM project WHERE id = $1`, id)
 }
 

@@ -66,14 +66,17 @@ type Tag struct {
 	Immutable    bool      // a rule of the project keeps it; not stored, set where it is shown
 }
 
-// The kinds of artifact, in Harbor's words.
+// The kinds of artifact, in Harbor's words but for signatures and
+// attestations, which Harbor shows as accessories.
 const (
-	KindImage   = "IMAGE"
-	KindChart   = "CHART"
-	KindCNAB    = "CNAB"
-	KindWASM    = "WASM"
-	KindSBOM    = "SBOM"
-	KindUnknown = "UNKNOWN"
+	KindImage       = "IMAGE"
+	KindChart       = "CHART"
+	KindCNAB        = "CNAB"
+	KindWASM        = "WASM"
+	KindSBOM        = "SBOM"
+	KindSignature   = "SIGNATURE"
+	KindAttestation = "ATTESTATION"
+	KindUnknown     = "UNKNOWN"
 )
 
 // Descriptor points at content, as in the image specification.

@@ -13,8 +13,9 @@ type Project struct {
 	OwnerID   int64
 	OwnerName string
 	Public    bool
-	QuotaHard int64 // bytes, -1 is unlimited
-	QuotaUsed int64 // bytes, each distinct blob once
+	QuotaHard int64  // bytes, -1 is unlimited
+	QuotaUsed int64  // bytes, each distinct blob once
+	Policy    string // what pulls must meet, a JSON object of internal/policy; empty: nothing
 	RepoCount int64
 	CreatedAt time.Time
 	UpdatedAt time.Time

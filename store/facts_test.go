@@ -1,0 +1,181 @@
+package store_test
+
+import (
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/breakwater-registry/breakwater/internal/core"
+	"github.com/breakwater-registry/breakwater/store"
+)
+
+func TestScanFacts(t *testing.T) {
+	eachEngine(t, func(t *testing.T, s *store.Store, _ *memoryJournal) {
+		fact := core.ScanFact{Digest: "sha256:a", Status: core.ScanSuccess, Engine: "claircore 1", Feed: "7", ScannedAt: day.UTC(), Duration: 3 * time.Second,
+			Findings: []core.Finding{{CVE: "CVE-1", Severity: core.SeverityCritical, Fixable: true, KEV: true}, {CVE: "CVE-2", Severity: core.SeverityHigh},
+				{CVE: "GHSA-3", Severity: core.SeverityUnknown, Fixable: true}}}
+		failed := core.ScanFact{Digest: "sha256:b", Status: core.ScanError, Message: "broken", ScannedAt: day.UTC()}
+		update(t, s, func(tx *store.Tx) error {
+			if err := tx.SetScanFact(core.ScanFact{Digest: fact.Digest, Status: core.ScanError}); err != nil {
+				return err
+			}
+			if err := tx.SetScanFact(fact); err != nil {
+				return err
+			}
+			return tx.SetScanFact(failed)
+		})
+		view(t, s, func(tx *store.Tx) error {
+			facts, err := tx.ScanFacts(fact.Digest, failed.Digest, "sha256:none")
+			if want := map[string]core.ScanFact{fact.Digest: fact, failed.Digest: failed}; !reflect.DeepEqual(facts, want) {
+				t.Errorf("facts = %+v, want %+v", facts, want)
+			}
+			return err
+		})
+	})
+}
+
+func TestScanOfWhatNobodyHasIsForgotten(t *testing.T) {
+	eachEngine(t, func(t *testing.T, s *store.Store, _ *memoryJournal) {
+		p, _ := twoProjects(t, s)
+		id := newManifest(t, s, p, "p/app", "sha256:a")
+		forget := func() (forgotten bool) {
+			update(t, s, func(tx *store.Tx) (err error) {
+				forgotten, err = tx.ForgetScan("sha256:a")
+				return err
+			})
+			return forgotten
+		}
+		update(t, s, func(tx *store.Tx) error {
+			return tx.SetScanFact(core.ScanFact{Digest: "sha256:a", Status: core.ScanSuccess})
+		})
+		if forget() {
+			t.Error("the scan of an image that is still there was forgotten")
+		}
+		update(t, s, func(tx *store.Tx) error { return tx.DeleteManifest(id) })
+		if !forget() || forget() {
+			t.Error("the scan of an image that is gone must be forgotten once")
+		}
+	})
+}
+
+// newManifest publishes a manifest of nothing but itself.
+func newManifest(t *testing.T, s *store.Store, projectID int64, repository, digest string) (id int64) {
+	t.Helper()
+	update(t, s, func(tx *store.Tx) error {
+		repositoryID, err := tx.EnsureRepository(projectID, repository)
+		if err != nil {
+			return err
+		}
+		a := core.Artifact{RepositoryID: repositoryID, ProjectID: projectID, Digest: digest, Kind: core.KindImage}
+		if a.Blob, err = tx.LiveBlob(digest); err == store.ErrNoRow {
+			a.Blob.ID, err = tx.CreateBlob(core.Blob{Digest: digest, Generation: 1})
+		}
+		if err != nil {
+			return err
+		}
+		id, err = tx.CreateManifest(a)
+		return err
+	})
+	return id
+}
+
+func TestTrustFacts(t *testing.T) {
+	eachEngine(t, func(t *testing.T, s *store.Store, _ *memoryJournal) {
+		p, _ := twoProjects(t, s)
+		index, child := newManifest(t, s, p, "p/app", "sha256:index"), newManifest(t, s, p, "p/app", "sha256:child")
+		other := newManifest(t, s, p, "p/other", "sha256:index")
+		var repository int64
+		update(t, s, func(tx *store.Tx) (err error) {
+			if repository, err = tx.EnsureRepository(p, "p/app"); err != nil {
+				return err
+			}
+			return tx.AddChild(index, child, core.Descriptor{})
+		})
+		notary := core.TrustFact{RepositoryID: repository, Tag: "v1", Digest: "sha256:index", Kind: core.TrustNotary, KeyID: "k", Signer: "alice",
+			SignedAt: day.UTC(), ValidUntil: day.Add(time.Hour).UTC()}
+		second := notary
+		second.KeyID, second.Signer = "k2", "bob"
+		cosign := core.TrustFact{RepositoryID: repository, Digest: "sha256:index", Kind: core.TrustCosign, KeyID: "c"}
+		replace := func(kind core.TrustKind, digest string, facts ...core.TrustFact) {
+			update(t, s, func(tx *store.Tx) error { return tx.ReplaceTrustFacts(repository, kind, digest, facts) })
+		}
+		replace(core.TrustNotary, "", notary, second)
+		replace(core.TrustCosign, "sha256:index", cosign)
+		view(t, s, func(tx *store.Tx) error {
+			facts, err := tx.TrustFacts(repository, "sha256:index")
+			if want := []core.TrustFact{cosign, notary, second}; err != nil || !reflect.DeepEqual(facts, want) {
+				t.Errorf("facts = %+v, %v, want %+v", facts, err, want)
+			}
+			byDigest, err := tx.TrustFactsOf(repository, []string{"sha256:index", "sha256:child"})
+			if err != nil || len(byDigest) != 1 || len(byDigest["sha256:index"]) != 3 {
+				t.Errorf("facts by digest = %+v, %v", byDigest, err)
+			}
+			above, err := tx.IndexTrustFacts(child, other)
+			if len(above) != 1 || len(above[child]) != 3 {
+				t.Errorf("facts of the indexes above = %+v", above)
+			}
+			return err
+		})
+		replace(core.TrustNotary, "sha256:else")
+		replace(core.TrustCosign, "")
+		view(t, s, func(tx *store.Tx) error {
+			facts, err := tx.TrustFacts(repository, "sha256:index")
+			if len(facts) != 2 {
+				t.Errorf("facts = %+v, want those of notary", facts)
+			}
+			return err
+		})
+	})
+}
+
+func TestCVEAllowlists(t *testing.T) {
+	eachEngine(t, func(t *testing.T, s *store.Store, _ *memoryJournal) {
+		p, _ := twoProjects(t, s)
+		update(t, s, func(tx *store.Tx) error {
+			if err := tx.SetCVEAllowlist(core.CVEAllowlist{Items: []string{"CVE-1"}}); err != nil {
+				return err
+			}
+			if err := tx.SetCVEAllowlist(core.CVEAllowlist{ProjectID: p}); err != nil {
+				return err
+			}
+			return tx.SetCVEAllowlist(core.CVEAllowlist{ProjectID: p, Items: []string{"CVE-2", "CVE-3"}, ExpiresAt: day.UTC()})
+		})
+		view(t, s, func(tx *store.Tx) error {
+			system, err := tx.CVEAllowlist(0)
+			if err != nil || len(system.Items) != 1 || !system.ExpiresAt.IsZero() || system.CreatedAt.IsZero() {
+				t.Errorf("system list = %+v, %v", system, err)
+			}
+			own, err := tx.CVEAllowlist(p)
+			if len(own.Items) != 2 || !own.ExpiresAt.Equal(day) {
+				t.Errorf("project list = %+v", own)
+			}
+			return err
+		})
+		update(t, s, func(tx *store.Tx) error { return tx.DeleteProject(p) })
+		view(t, s, func(tx *store.Tx) error {
+			own, err := tx.CVEAllowlist(p)
+			if len(own.Items) != 0 || own.ProjectID != p {
+				t.Errorf("the list of a project that is gone = %+v", own)
+			}
+			return err
+		})
+	})
+}
+
+func TestProjectPolicy(t *testing.T) {
+	eachEngine(t, func(t *testing.T, s *store.Store, _ *memoryJournal) {
+		p, _ := twoProjects(t, s)
+		update(t, s, func(tx *store.Tx) error { return tx.SetProjectPolicy(p, `{"prevent":true}`) })
+		view(t, s, func(tx *store.Tx) error {
+			whole, err := tx.Project(core.ProjectRef{ID: p})
+			if err != nil || whole.Policy != `{"prevent":true}` {
+				t.Errorf("project = %+v, %v", whole, err)
+			}
+			brief, _, err := tx.ProjectAccess(core.ProjectRef{Name: "q"}, 0)
+			if brief.Policy != "" {
+				t.Errorf("project without a policy = %+v", brief)
+			}
+			return err
+		})
+	})
+}
