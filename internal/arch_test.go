@@ -36,6 +36,7 @@ var arrows = map[string][]string{
 	"registry/fsck":  {"internal/core", "internal/app", "registry", "registry/blobs", "registry/journal", "store"},
 	"internal/disk":  {},
 	"internal/jobs":  {"internal/core", "internal/app"},
+	"scanner/feeds":  {"internal/core"},
 	"web":            {"internal/core", "internal/app", "internal/disk", "internal/httpx", "assets", "web/ui", "web/ui/i18n"},
 	"web/ui":         {"internal/core", "assets", "web/ui/i18n"},
 	"web/ui/i18n":    {},
