@@ -186,13 +186,35 @@ func (tx *Tx) DeleteManifest(id int64) error {
 	return tx.execOne(`DELETE FROM manifest WHERE id = $1`, id)
 }
 
-// Artifacts lists the manifests of a repository: by default the newest first,
-// and without those that are only part of an index or refer to another.
+// The manifests that are artifacts of their own: all but those that are only
+// part of an index or refer to another.
+const (
+	hasTag     = "EXISTS (SELECT 1 FROM tag WHERE tag.manifest_id = manifest.id)"
+	isArtifact = "(" + hasTag + " OR (manifest.subject = '' AND NOT EXISTS (SELECT 1 FROM manifest_child c WHERE c.child_id = manifest.id)))"
+)
+
+// Artifacts lists the artifacts of a repository: by default the newest first.
+// The filter tags selects those with such a tag.
 func (tx *Tx) Artifacts(repositoryID int64, tagged *bool, q core.Query) ([]core.Artifact, int64, error) {
 	s := &selection{fields: artifactFields}
 	s.where("manifest.repository_id = ?", repositoryID)
-	hasTag := "EXISTS (SELECT 1 FROM tag WHERE tag.manifest_id = manifest.id)"
-	s.where("(" + hasTag + " OR (manifest.subject = '' AND NOT EXISTS (SELECT 1 FROM manifest_child c WHERE c.child_id = manifest.id)))")
+	return tx.artifacts(s, tagged, q)
+}
+
+// ProjectArtifacts lists the artifacts of all repositories of a project, by
+// default the newest first; latest selects the last pushed one of each.
+func (tx *Tx) ProjectArtifacts(projectID int64, tagged *bool, latest bool, q core.Query) ([]core.Artifact, int64, error) {
+	s := &selection{fields: artifactFields}
+	s.where("repository.project_id = ?", projectID)
+	if latest {
+		s.where("manifest.id = (SELECT manifest.id FROM manifest WHERE manifest.repository_id = repository.id AND " + isArtifact +
+			" ORDER BY manifest.pushed_at DESC, manifest.id DESC LIMIT 1)")
+	}
+	return tx.artifacts(s, tagged, q)
+}
+
+func (tx *Tx) artifacts(s *selection, tagged *bool, q core.Query) ([]core.Artifact, int64, error) {
+	s.where(isArtifact)
 	switch {
 	case tagged == nil:
 	case *tagged:
@@ -200,7 +222,31 @@ func (tx *Tx) Artifacts(repositoryID int64, tagged *bool, q core.Query) ([]core.
 	default:
 		s.where("NOT " + hasTag)
 	}
+	var err error
+	if q.Filters, err = s.tagFilters(q.Filters); err != nil {
+		return nil, 0, err
+	}
 	return listPage(tx, s, artifactColumns, artifactSource, q, "manifest.pushed_at DESC", "manifest.id", scanArtifact)
+}
+
+// tagFilters turns the filters by tag, which are about rows of another table,
+// into conditions and returns the rest.
+func (s *selection) tagFilters(filters []core.Filter) (rest []core.Filter, err error) {
+	tags := &selection{fields: fields{"tags": {"tag.name", textField}}, args: s.args}
+	for _, f := range filters {
+		if f.Field != "tags" {
+			rest = append(rest, f)
+			continue
+		}
+		if err := tags.filter([]core.Filter{f}); err != nil {
+			return nil, err
+		}
+	}
+	s.args = tags.args
+	for _, condition := range tags.conditions {
+		s.where("EXISTS (SELECT 1 FROM tag WHERE tag.manifest_id = manifest.id AND " + condition + ")")
+	}
+	return rest, nil
 }
 
 // ArtifactDigests lists the digests of all manifests of the repository.

@@ -18,6 +18,7 @@ const artifactsPath = "/projects/:project_name/repositories/:repository_name/art
 
 func (h *api) artifactRoutes() []route {
 	return []route{
+		{http.MethodGet, projectPath + "/artifacts", h.listProjectArtifacts},
 		{http.MethodGet, artifactsPath, h.listArtifacts},
 		{http.MethodPost, artifactsPath, h.copyArtifact},
 		{http.MethodGet, artifactsPath + "/:reference", h.getArtifact},
@@ -140,10 +141,7 @@ func (h *api) listArtifacts(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	tagged, err := takeTagFilter(&q)
-	if err != nil {
-		return err
-	}
+	tagged := takeTagFilter(&q)
 	list, total, err := h.app.Artifacts(c.Request().Context(), caller(c), repository, tagged, q)
 	if err != nil {
 		return err
@@ -151,20 +149,33 @@ func (h *api) listArtifacts(c echo.Context) error {
 	return writeList(c, q, total, mapAll(list, viewArtifact))
 }
 
+// listProjectArtifacts is Harbor's list over all repositories of a project.
+func (h *api) listProjectArtifacts(c echo.Context) error {
+	q, err := listQuery(c)
+	if err != nil {
+		return err
+	}
+	latest, _ := strconv.ParseBool(c.QueryParam("latest_in_repository"))
+	tagged := takeTagFilter(&q)
+	list, total, err := h.app.ProjectArtifacts(c.Request().Context(), caller(c), projectRef(c), tagged, latest, q)
+	if err != nil {
+		return err
+	}
+	return writeList(c, q, total, mapAll(list, viewArtifact))
+}
+
 // takeTagFilter takes Harbor's q=tags=* (with a tag) and q=tags=nil (without)
-// out of the query; they are about no column.
-func takeTagFilter(q *core.Query) (*bool, error) {
-	i := slices.IndexFunc(q.Filters, func(f core.Filter) bool { return f.Field == "tags" })
+// out of the query; they are about no value.
+func takeTagFilter(q *core.Query) *bool {
+	i := slices.IndexFunc(q.Filters, func(f core.Filter) bool {
+		return f.Field == "tags" && f.Match == core.MatchExact && (f.Values[0] == "*" || f.Values[0] == "nil")
+	})
 	if i < 0 {
-		return nil, nil
+		return nil
 	}
-	value := q.Filters[i].Values[0]
+	tagged := q.Filters[i].Values[0] == "*"
 	q.Filters = slices.Delete(q.Filters, i, i+1)
-	if value != "*" && value != "nil" {
-		return nil, core.Errorf(core.CodeBadRequest, "the tags condition of the q parameter is tags=* or tags=nil")
-	}
-	tagged := value == "*"
-	return &tagged, nil
+	return &tagged
 }
 
 func (h *api) getArtifact(c echo.Context) error {

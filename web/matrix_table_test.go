@@ -212,6 +212,7 @@ var table = map[string]entry{
 	"GET /repositories":                                {rule: rule{scope: anyone}, query: "page_size=100"},
 	"GET /repositories #q":                             {rule: rule{scope: anyone}, query: "q=name=~{project}"},
 	"GET /projects/:project_name/repositories":         {rule: project(core.ResRepository, core.ActList)},
+	"GET /projects/:project_name_or_id/artifacts":      {rule: project(core.ResArtifact, core.ActList), query: "page_size=100"},
 	"GET " + repositoryPath:                            {rule: project(core.ResRepository, core.ActRead)},
 	"PUT " + repositoryPath:                            {rule: project(core.ResRepository, core.ActUpdate), body: `{"description":"new"}`},
 	"DELETE " + repositoryPath:                         {rule: project(core.ResRepository, core.ActDelete)},

@@ -35,7 +35,26 @@ func (a *App) Artifacts(ctx context.Context, c core.Caller, full string, tagged 
 	return list, total, err
 }
 
-// complete adds tags and children to the artifacts of a repository.
+// ProjectArtifacts lists the artifacts of all repositories of a project; latest
+// selects the last pushed one of each.
+func (a *App) ProjectArtifacts(ctx context.Context, c core.Caller, ref core.ProjectRef, tagged *bool, latest bool, q core.Query) (list []Artifact, total int64, err error) {
+	err = a.view(ctx, c, func(s *session) error {
+		project, err := s.onProject(ref, core.ResArtifact, core.ActList)
+		if err != nil {
+			return err
+		}
+		plain, n, err := s.Tx.ProjectArtifacts(project.ID, tagged, latest, q)
+		if err != nil {
+			return err
+		}
+		total = n
+		list, err = s.complete(plain)
+		return err
+	})
+	return list, total, err
+}
+
+// complete adds tags and children to artifacts.
 func (s *session) complete(plain []core.Artifact) ([]Artifact, error) {
 	ids := make([]int64, len(plain))
 	for i, p := range plain {
@@ -50,13 +69,15 @@ func (s *session) complete(plain []core.Artifact) ([]Artifact, error) {
 		return nil, err
 	}
 	list := make([]Artifact, len(plain))
-	var rules core.Immutability
-	if len(plain) > 0 { // all are of one repository
-		if rules, err = s.immutability(plain[0].ProjectID, plain[0].Repository); err != nil {
-			return nil, err
-		}
-	}
+	byRepository := map[string]core.Immutability{}
 	for i, p := range plain {
+		rules, known := byRepository[p.Repository]
+		if !known {
+			if rules, err = s.immutability(p.ProjectID, p.Repository); err != nil {
+				return nil, err
+			}
+			byRepository[p.Repository] = rules
+		}
 		markImmutable(rules, tags[p.ID])
 		list[i] = Artifact{p, tags[p.ID], children[p.ID]}
 	}
