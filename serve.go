@@ -24,6 +24,7 @@ import (
 	"github.com/breakwater-registry/breakwater/internal/certs"
 	"github.com/breakwater-registry/breakwater/internal/config"
 	"github.com/breakwater-registry/breakwater/internal/disk"
+	"github.com/breakwater-registry/breakwater/internal/httpx"
 	"github.com/breakwater-registry/breakwater/internal/systemd"
 	"github.com/breakwater-registry/breakwater/registry"
 	"github.com/breakwater-registry/breakwater/registry/blobs"
@@ -55,9 +56,9 @@ func serveCommand() *cobra.Command {
 func logger(cfg config.Config, w io.Writer) *slog.Logger {
 	options := &slog.HandlerOptions{Level: cfg.LogLevel}
 	if cfg.LogFormat == config.LogJSON {
-		return slog.New(slog.NewJSONHandler(w, options))
+		return slog.New(httpx.LogHandler(slog.NewJSONHandler(w, options)))
 	}
-	return slog.New(slog.NewTextHandler(w, options))
+	return slog.New(httpx.LogHandler(slog.NewTextHandler(w, options)))
 }
 
 // server is everything that runs, in the order in which it was opened.

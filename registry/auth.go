@@ -107,7 +107,7 @@ func (g *Registry) TokenService() http.Handler {
 				w.Header().Set("WWW-Authenticate", `Basic realm="breakwater"`)
 			}
 			if p.status >= http.StatusInternalServerError {
-				g.log.Error("token request failed", "request_id", httpx.Origin(r).RequestID, "error", err)
+				g.log.ErrorContext(r.Context(), "token request failed", "error", err)
 			}
 			p.write(w)
 		}

@@ -130,8 +130,7 @@ func (q *request) refuse(err error) {
 		p.detail = map[string]string{"scope": q.scope()}
 	}
 	if p.status >= http.StatusInternalServerError && !errors.Is(err, context.Canceled) {
-		q.log.Error("registry request failed", "method", q.r.Method, "path", q.r.URL.Path,
-			"request_id", httpx.Origin(q.r).RequestID, "error", err)
+		q.log.ErrorContext(q.ctx(), "registry request failed", "method", q.r.Method, "path", q.r.URL.Path, "error", err)
 	}
 	q.drain()
 	p.write(q.w)

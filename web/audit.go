@@ -115,7 +115,7 @@ func (h *api) exportAudit(c echo.Context) error {
 		return write(rows)
 	})
 	if err != nil && response.Committed {
-		h.deps.Log.Error("an export of the audit log was cut off", "error", err, "request_id", origin(c).RequestID)
+		h.deps.Log.ErrorContext(c.Request().Context(), "an export of the audit log was cut off", "error", err)
 		// The one way to tell the client that rows are missing.
 		panic(http.ErrAbortHandler)
 	}

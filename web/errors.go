@@ -3,7 +3,6 @@ package web
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"math"
 	"net/http"
 	"strconv"
@@ -52,8 +51,7 @@ func (h *api) writeError(err error, c echo.Context) {
 	}
 	status, body := describe(err)
 	if status >= http.StatusInternalServerError {
-		h.deps.Log.Error("request failed", "method", c.Request().Method, "route", c.Path(),
-			"request_id", origin(c).RequestID, "error", err)
+		h.deps.Log.ErrorContext(c.Request().Context(), "request failed", "method", c.Request().Method, "route", c.Path(), "error", err)
 	}
 	page := wantsPage(c)
 	if status == http.StatusUnauthorized && !page && wantsChallenge(c.Request()) {
@@ -70,7 +68,7 @@ func (h *api) writeError(err error, c echo.Context) {
 		answer = h.errorPage
 	}
 	if err := answer(c, status, body); err != nil {
-		h.deps.Log.Debug("an error could not be sent", "error", err, slog.String("request_id", origin(c).RequestID))
+		h.deps.Log.DebugContext(c.Request().Context(), "an error could not be sent", "error", err)
 	}
 }
 

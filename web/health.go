@@ -66,7 +66,7 @@ func (h *health) report(ctx context.Context) healthJSON {
 	for _, check := range h.checks {
 		status := healthy
 		if err := check.Probe(ctx); err != nil {
-			h.log.Warn("a part of the registry is not healthy", "component", check.Name, "error", err)
+			h.log.WarnContext(ctx, "a part of the registry is not healthy", "component", check.Name, "error", err)
 			status, result.Status = unhealthy, unhealthy
 		}
 		result.Components = append(result.Components, componentJSON{check.Name, status})

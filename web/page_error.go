@@ -32,7 +32,7 @@ func (h *api) errorPage(c echo.Context, status int, body envelope) error {
 	if c.Get(meKey) == nil {
 		beginPage(c)
 		if err := h.recognise(c); err != nil {
-			h.deps.Log.Warn("a session could not be read for an error page", "error", err)
+			h.deps.Log.WarnContext(c.Request().Context(), "a session could not be read for an error page", "error", err)
 		}
 	}
 	if status == http.StatusUnauthorized {

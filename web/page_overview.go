@@ -171,7 +171,7 @@ func (h *api) certificateWarning(ctx context.Context, now time.Time) *ui.Item {
 	}
 	info, err := h.deps.Certificates.Info()
 	if err != nil {
-		h.deps.Log.Warn("the certificate could not be read for the overview", "error", err)
+		h.deps.Log.WarnContext(ctx, "the certificate could not be read for the overview", "error", err)
 		return nil
 	}
 	left, soon := info.NotAfter.Sub(now), certificateSoon

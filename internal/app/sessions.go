@@ -78,7 +78,7 @@ func (a *App) touch(ctx context.Context, found store.Session) error {
 		return sessionEnded()
 	}
 	if err != nil {
-		a.log.Warn("the use of a session could not be noted", "user_id", found.AccountID, "error", err)
+		a.log.WarnContext(ctx, "the use of a session could not be noted", "user_id", found.AccountID, "error", err)
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package httpx_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"log/slog"
@@ -76,6 +77,27 @@ func TestRequestID(t *testing.T) {
 		got := w.Header().Get("X-Request-Id")
 		if (got == tt.sent) != tt.kept || got == "" || seen.RequestID != got || !strings.Contains(log, "request_id="+got) {
 			t.Errorf("%q: sent back %q, seen %q, want it kept: %v\n%s", tt.sent, got, seen.RequestID, tt.kept, log)
+		}
+	}
+}
+
+// Whatever is logged for a request, by any part and with any logger that was
+// derived, names it once; what is not for a request does not.
+func TestEveryLineNamesItsRequest(t *testing.T) {
+	var text bytes.Buffer
+	log := slog.New(httpx.LogHandler(slog.NewTextHandler(&text, nil)))
+	r := httptest.NewRequest(http.MethodGet, "/", nil)
+	r.Header.Set("X-Request-Id", "canary")
+	httpx.Edge{Log: log}.Wrap(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		log.WarnContext(context.WithoutCancel(r.Context()), "one")
+		log.With("part", "deep").ErrorContext(r.Context(), "two")
+		log.Info("three")
+	})).ServeHTTP(httptest.NewRecorder(), r)
+	for line, want := range map[string]int{"one": 1, "two": 1, "three": 0, "request": 1} {
+		_, rest, found := strings.Cut(text.String(), "msg="+line)
+		rest, _, _ = strings.Cut(rest, "\n")
+		if n := strings.Count(rest, "request_id=canary"); !found || n != want {
+			t.Errorf("the line %q names its request %d times, want %d:\n%s", line, n, want, text.String())
 		}
 	}
 }
