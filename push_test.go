@@ -23,12 +23,13 @@ const pusherPassword = "Pusher-Password-1"
 // pusher is a registry with an administrator who pushes.
 type pusher struct {
 	script
-	dir string
+	dir   string
+	flags []string // of serve
 }
 
-func newPusher(t *testing.T) *pusher {
+func newPusher(t *testing.T, flags ...string) *pusher {
 	t.Helper()
-	p := &pusher{dir: t.TempDir()}
+	p := &pusher{dir: t.TempDir(), flags: flags}
 	if err := os.WriteFile(filepath.Join(p.dir, "breakwater.yaml"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -38,7 +39,7 @@ func newPusher(t *testing.T) *pusher {
 
 func (p *pusher) start(t *testing.T) {
 	t.Helper()
-	server, err := launch(p.dir, append(plainEnv(p.dir), "BREAKWATER_ADMIN_PASSWORD="+pusherPassword))
+	server, err := launch(p.dir, append(plainEnv(p.dir), "BREAKWATER_ADMIN_PASSWORD="+pusherPassword), p.flags...)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -105,6 +105,27 @@ func cmdHTTP(ts *testscript.TestScript, s *script, neg bool, args []string) {
 		ts.Fatalf("unknown options %q", o.rest)
 	}
 	s.request(ts, args[0], args[1], args[2], o)
+	s.show(ts)
+}
+
+// cmdUntil repeats a request whose answer depends on how fast the machine is.
+func cmdUntil(ts *testscript.TestScript, s *script, neg bool, args []string) {
+	refuse(ts, neg)
+	need(ts, args, 3)
+	o := parseOptions(ts, s, args[3:])
+	for range 20 {
+		status, err := s.do(args[1], args[2], o)
+		ts.Check(err)
+		if strconv.Itoa(status) == args[0] {
+			s.show(ts)
+			return
+		}
+	}
+	ts.Fatalf("%s %s never answered %s; last:\n%v\n%s", args[1], args[2], args[0], s.header, s.body)
+}
+
+// show prints the last answer.
+func (s *script) show(ts *testscript.TestScript) {
 	ts.Check(ignoreCount(ts.Stdout().Write(s.body)))
 	var header strings.Builder
 	ts.Check(s.header.Write(&header))

@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"database/sql"
+	"encoding/json"
 	"encoding/pem"
 	"fmt"
 	"io/fs"
@@ -16,6 +17,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -52,6 +54,20 @@ func cmdMakeCert(ts *testscript.TestScript, _ *script, neg bool, args []string) 
 	ts.Check(err)
 	writePEM(ts, args[0]+".crt", "CERTIFICATE", der)
 	writePEM(ts, args[0]+".key", "PRIVATE KEY", secret)
+}
+
+// cmdObject makes a JSON object for a request whose body is in files.
+func cmdObject(ts *testscript.TestScript, _ *script, neg bool, args []string) {
+	refuse(ts, neg)
+	need(ts, args, 2)
+	object := map[string]string{}
+	for _, arg := range args[1:] {
+		name, file, _ := strings.Cut(arg, "=")
+		object[name] = ts.ReadFile(file)
+	}
+	text, err := json.Marshal(object)
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), text, 0o600))
 }
 
 func writePEM(ts *testscript.TestScript, file, kind string, der []byte) {

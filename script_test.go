@@ -21,7 +21,9 @@ import (
 //	trust FILE                      trust another authority than its own
 //	cert                            print the certificate that it shows
 //	makecert NAME                   make NAME.crt and NAME.key for a host name
+//	object FILE NAME=PATH...        make a JSON object of texts that are in files
 //	http STATUS METHOD PATH [OPT]   one request; the body goes to stdout, the header to stderr
+//	until STATUS METHOD PATH [OPT]  the same again until it has the status, some times at most
 //	await PATTERN PATH [OPT]        GET until the body matches
 //	set VAR json PATH|header NAME   read the last answer into a variable
 //	digest VAR ALGORITHM TEXT       the digest of a text
@@ -38,7 +40,7 @@ func TestScripts(t *testing.T) {
 		Dir: "testdata/script", Setup: setupScript, RequireExplicitExec: true, RequireUniqueNames: true,
 		Cmds: scriptCommands(map[string]scriptCommand{
 			"serve": cmdServe, "signal": cmdSignal, "logged": cmdLogged, "trust": cmdTrust,
-			"cert": cmdCert, "makecert": cmdMakeCert, "sql": cmdSQL, "holds": cmdHolds,
+			"cert": cmdCert, "makecert": cmdMakeCert, "object": cmdObject, "sql": cmdSQL, "holds": cmdHolds,
 		}),
 	})
 }
@@ -62,7 +64,7 @@ type scriptKey struct{}
 func scriptCommands(own map[string]scriptCommand) map[string]func(*testscript.TestScript, bool, []string) {
 	all := map[string]func(*testscript.TestScript, bool, []string){}
 	for _, commands := range []map[string]scriptCommand{own, {
-		"http": cmdHTTP, "await": cmdAwait, "set": cmdSet, "digest": cmdDigest, "token": cmdToken,
+		"http": cmdHTTP, "until": cmdUntil, "await": cmdAwait, "set": cmdSet, "digest": cmdDigest, "token": cmdToken,
 		"user": cmdUser, "project": cmdProject, "member": cmdMember, "push": cmdPush, "pull": cmdPull,
 	}} {
 		for name, command := range commands {
