@@ -27,7 +27,7 @@ func TestMain(m *testing.M) {
 }
 
 // patience bounds what a test waits for; a healthy run needs a fraction of it.
-const patience = 30 * time.Second
+const patience = 2 * time.Minute
 
 // transcript keeps what a process prints and lets others wait for it.
 type transcript struct {

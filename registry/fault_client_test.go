@@ -13,6 +13,9 @@ import (
 	"github.com/breakwater-registry/breakwater/internal/core"
 )
 
+// patience bounds what a test waits for; a healthy run needs a fraction of it.
+const patience = 2 * time.Minute
+
 var system = core.Caller{Subject: core.System}
 
 // partial is a request of which a part is sent, over a connection of its own.
@@ -111,7 +114,7 @@ func (w *world) cut(t *testing.T, what string, conn net.Conn) {
 	if err := conn.Close(); err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
 		if _, closed := w.closed.Load(conn.LocalAddr().String()); closed {
 			return
 		}
@@ -178,7 +181,7 @@ func TestClientStalls(t *testing.T) {
 // are told so.
 func (w *world) busy(t *testing.T, what, location string) {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
 		a := w.do(t, http.MethodGet, location, nil)
 		if a.status == http.StatusConflict {
 			a.refused(t, what, http.StatusConflict, "in use")

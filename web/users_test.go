@@ -3,6 +3,7 @@ package web_test
 import (
 	"encoding/json"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -110,14 +111,17 @@ func TestSelfRegistrationNeverMakesAdmins(t *testing.T) {
 func TestRegistrationIsSlowedDown(t *testing.T) {
 	s := newServer(t)
 	s.do(t, http.MethodPut, "/api/v2.0/configurations", "admin", `{"self_registration":true}`, 200)
-	codes := map[int]int{}
-	for i := range 7 {
-		body := map[string]string{"username": "user" + string(rune('a'+i)), "password": password}
-		codes[s.serve(request(t, http.MethodPost, "/api/v2.0/users", "", body)).Code]++
+	for i := range 50 {
+		body := map[string]string{"username": "user" + strconv.Itoa(i), "password": password}
+		code := s.serve(request(t, http.MethodPost, "/api/v2.0/users", "", body)).Code
+		if code == 429 && i >= 5 {
+			return // the sixth, or a later one where the machine is too busy to be fast
+		}
+		if code != 201 {
+			t.Fatalf("registration %d of one address = %d", i, code)
+		}
 	}
-	if codes[201] != 5 || codes[429] != 2 {
-		t.Errorf("seven registrations of one address = %v, want 5 times 201 and 2 times 429", codes)
-	}
+	t.Error("fifty registrations of one address were not too many")
 }
 
 // Every operation on users by everyone who may not do it.

@@ -93,7 +93,7 @@ func (r *receiver) missing(first, last int64) int64 {
 
 func (r *receiver) waitFor(t *testing.T, first, last int64) {
 	t.Helper()
-	deadline := time.After(20 * time.Second)
+	deadline := time.After(2 * time.Minute)
 	for {
 		id := r.missing(first, last)
 		if id == 0 {
@@ -321,7 +321,7 @@ func TestForwardingBeginsAnew(t *testing.T) {
 // waitUntil polls what has no channel to wait on.
 func waitUntil(t *testing.T, what string, reached func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(2 * time.Minute)
 	for !reached() {
 		if time.Now().After(deadline) {
 			t.Fatalf("it did not come to pass that %s", what)

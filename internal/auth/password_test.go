@@ -183,7 +183,7 @@ func TestRandomPassword(t *testing.T) {
 // await polls until the condition holds.
 func await(t *testing.T, condition func() bool) {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); !condition(); runtime.Gosched() {
+	for end := time.Now().Add(2 * time.Minute); !condition(); runtime.Gosched() {
 		if time.Now().After(end) {
 			t.Fatal("the condition did not come true")
 		}

@@ -205,10 +205,10 @@ func waitForCertificate(t *testing.T, m *certs.Manager) (got certs.Info) {
 	return got
 }
 
-// waitFor polls until try succeeds, for at most a minute.
+// waitFor polls until try succeeds, for at most some minutes.
 func waitFor(t *testing.T, what string, try func() error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	poll := time.NewTicker(20 * time.Millisecond)
 	defer poll.Stop()

@@ -125,7 +125,7 @@ func TestGlobIsFast(t *testing.T) {
 		if g, err := core.ParseGlob(pattern); err == nil && g.Match(name) {
 			t.Errorf("%.20q matches", pattern)
 		}
-		if took := time.Since(start); took > 200*time.Millisecond {
+		if took := time.Since(start); took > 10*time.Second { // also on a machine that is busy with other things
 			t.Errorf("%.20q takes %s", pattern, took)
 		}
 	}

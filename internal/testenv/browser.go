@@ -24,7 +24,7 @@ import (
 )
 
 // browserPatience bounds every single thing that a test asks of the browser.
-const browserPatience = 20 * time.Second
+const browserPatience = 90 * time.Second
 
 // Chrome is a headless browser with an empty profile, for one test. Its methods
 // find things as people do, by their names, wait until they are there, and fail

@@ -19,8 +19,8 @@ import (
 
 // dockerdStart and dockerdStop bound how long the daemon may take.
 const (
-	dockerdStart = 60 * time.Second
-	dockerdStop  = 30 * time.Second
+	dockerdStart = 2 * time.Minute
+	dockerdStop  = time.Minute
 )
 
 // DockerdOptions says how to start a docker daemon.

@@ -19,7 +19,7 @@ import (
 )
 
 // postgresStart bounds how long the server may take to answer.
-const postgresStart = 30 * time.Second
+const postgresStart = 2 * time.Minute
 
 // postgresScript runs the server until the test process closes standard input,
 // which the kernel does for it however it ends, and then removes the files.

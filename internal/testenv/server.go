@@ -18,8 +18,8 @@ import (
 
 // serverStart and serverStop bound how long the binary may take.
 const (
-	serverStart = 30 * time.Second
-	serverStop  = 30 * time.Second
+	serverStart = 2 * time.Minute
+	serverStop  = time.Minute
 )
 
 // ServerOptions says how to start the binary. The zero value is a fresh data

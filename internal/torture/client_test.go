@@ -30,7 +30,7 @@ func newClient(srv *testenv.Server, user, secret string, http2 bool) *client {
 	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: srv.CAPool}, Protocols: new(http.Protocols)}
 	transport.Protocols.SetHTTP1(!http2)
 	transport.Protocols.SetHTTP2(http2)
-	return &client{http: &http.Client{Transport: transport, Timeout: 30 * time.Second}, url: srv.URL, user: user, secret: secret}
+	return &client{http: &http.Client{Transport: transport, Timeout: 2 * time.Minute}, url: srv.URL, user: user, secret: secret}
 }
 
 // statusError is an answer that was not hoped for. The server was there to

@@ -221,7 +221,7 @@ func TestVanishedFileOfAManifestIsWrittenAgain(t *testing.T) {
 func untilUpdating(t *testing.T, n int) {
 	t.Helper()
 	stacks := make([]byte, 4<<20)
-	for end := time.Now().Add(10 * time.Second); ; runtime.Gosched() {
+	for end := time.Now().Add(2 * time.Minute); ; runtime.Gosched() {
 		if got := bytes.Count(stacks[:runtime.Stack(stacks, true)], []byte("store.(*Store).Update(")); got == n {
 			return
 		} else if time.Now().After(end) {
