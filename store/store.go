@@ -28,6 +28,7 @@ type Store struct {
 	read    *sql.DB
 	journal Journal
 	readers chan *conn
+	held    []*conn // all connections
 	jobs    chan *job
 	stop    chan struct{} // closed when no more work is taken
 	ended   chan struct{} // closed when the writer has done its last
@@ -67,6 +68,7 @@ func open(ctx context.Context, d dialect, writeDSN, readDSN string, journal Jour
 	if err != nil {
 		return nil, fmt.Errorf("open database: %w", err)
 	}
+	s.held = append(s.held, writer)
 	if err := migrate(d, writer); err != nil {
 		return nil, err
 	}
@@ -93,20 +95,33 @@ func (s *Store) fillReaders(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("open database reader: %w", err)
 		}
+		s.held = append(s.held, c)
 		s.readers <- c
 	}
 	return nil
 }
 
-// Close commits what is queued and closes the database.
-func (s *Store) Close() error {
-	s.closing.Do(func() { close(s.stop) })
-	<-s.ended
-	return s.closePools()
+// Close commits what is queued, waits for what is being read and closes the
+// database: afterwards its file alone holds all of it, without a write-ahead log.
+func (s *Store) Close() (err error) {
+	s.closing.Do(func() {
+		close(s.stop)
+		<-s.ended
+		for range cap(s.readers) {
+			<-s.readers
+		}
+		err = s.closePools()
+	})
+	return err
 }
 
+// closePools closes the connections, the writer's last: SQLite writes the log
+// back into the database when the last one is closed.
 func (s *Store) closePools() error {
 	var errs []error
+	for _, c := range s.held {
+		errs = append(errs, c.close())
+	}
 	for _, db := range []*sql.DB{s.read, s.write} {
 		if db != nil {
 			errs = append(errs, db.Close())

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"context"
 	"errors"
 	"path/filepath"
 	"slices"
@@ -139,6 +140,45 @@ func TestClosedStoreRefuses(t *testing.T) {
 			t.Errorf("%s on a closed store = %v", name, err)
 		}
 	}
+}
+
+// Whoever copies the one file of a registry that has ended has everything.
+func TestCloseLeavesOneFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "test.db")
+	s, err := store.Open(t.Context(), path, &memoryJournal{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	update(t, s, func(tx *store.Tx) error {
+		_, err := tx.CreateProject(core.Project{Name: "p", QuotaHard: -1})
+		return err
+	})
+	reading, proceed := make(chan struct{}), make(chan struct{})
+	read := make(chan error, 1)
+	go func() {
+		read <- s.View(context.Background(), func(tx *store.Tx) error {
+			close(reading)
+			<-proceed
+			_, err := tx.Project(core.ProjectRef{Name: "p"})
+			return err
+		})
+	}()
+	<-reading
+	closed := make(chan error, 1)
+	go func() { closed <- s.Close() }()
+	close(proceed)
+	if err := errors.Join(<-read, <-closed, s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	left, err := filepath.Glob(path + "*")
+	if err != nil || len(left) != 1 {
+		t.Errorf("left are %v, %v; want the database alone", left, err)
+	}
+	s, _ = openSQLite(t, path)
+	view(t, s, func(tx *store.Tx) error {
+		_, err := tx.Project(core.ProjectRef{Name: "p"})
+		return err
+	})
 }
 
 func TestEveryReaderHasThePragmas(t *testing.T) {

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"time"
 
@@ -25,6 +26,16 @@ func newConn(ctx context.Context, db *sql.DB) (*conn, error) {
 		return nil, err
 	}
 	return &conn{sql: c, stmts: map[string]*sql.Stmt{}}, nil
+}
+
+// close gives the connection back, for good: SQLite does not close one that has
+// statements left.
+func (c *conn) close() error {
+	var errs []error
+	for _, stmt := range c.stmts {
+		errs = append(errs, stmt.Close())
+	}
+	return errors.Join(append(errs, c.sql.Close())...)
 }
 
 // Statements run without the request's context: each is short, and a commit
