@@ -33,8 +33,11 @@ var arrows = map[string][]string{
 	"registry":         {"internal/core", "internal/auth", "internal/app", "internal/httpx", "registry/blobs"},
 	"registry/gc":      {"internal/core", "internal/app", "registry/blobs"},
 	// fsck reads manifests as the registry does, and rows as the store has them.
-	"registry/fsck":  {"internal/core", "internal/app", "registry", "registry/blobs", "registry/journal", "store"},
-	"internal/disk":  {},
+	"registry/fsck": {"internal/core", "internal/app", "registry", "registry/blobs", "registry/journal", "store"},
+	"internal/disk": {},
+	// The scanner's two files: the feeds, and what is known of the images.
+	"scanner/dbfile": {"internal/core"},
+	"scanner/vulndb": {"scanner/dbfile"},
 	"internal/jobs":  {"internal/core", "internal/app"},
 	"scanner/feeds":  {"internal/core"},
 	"web":            {"internal/core", "internal/app", "internal/disk", "internal/httpx", "assets", "web/ui", "web/ui/i18n"},

@@ -1,0 +1,230 @@
+package vulndb
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/quay/claircore"
+	"github.com/quay/claircore/datastore"
+	"github.com/quay/claircore/libvuln/driver"
+	"github.com/quay/claircore/toolkit/types"
+
+	"github.com/breakwater-registry/breakwater/scanner/dbfile"
+)
+
+// visible holds for the rows that are in the latest operation of their stream.
+const visible = `v.first_op <= s.latest AND (v.end_op IS NULL OR v.end_op > s.latest)`
+
+const selectVulns = `SELECT v.id, a.name, a.updater, a.description, a.issued, a.links, a.severity, a.normalized_severity, a.aliases,
+		p.name, p.kind, p.module, p.arch, p.version, v.dist, v.repo, v.fixed, v.arch_op, v.invert
+	FROM package p JOIN vuln v ON v.package = p.id JOIN stream s ON s.id = v.stream JOIN advisory a ON a.id = v.advisory
+	WHERE p.name = ? AND p.kind = ? AND ` + visible
+
+// Get implements datastore.Vulnerability. Records without a package name are
+// passed over.
+func (s *Store) Get(ctx context.Context, records []*claircore.IndexRecord, opts datastore.GetOpts) (map[string][]*claircore.Vulnerability, error) {
+	constraints := constraintBits(opts.Matchers...)
+	if err := constraints.check(); err != nil {
+		return nil, err
+	}
+	results := make(map[string][]*claircore.Vulnerability, len(records))
+	err := s.file.Read(ctx, func(c *dbfile.Conn) error {
+		dists, err := s.dists.load(c)
+		if err != nil {
+			return err
+		}
+		g := &getter{conn: c, constraints: constraints, byVersion: opts.VersionFiltering, dists: dists,
+			repos: map[int64]claircore.Repository{}, seen: map[lookup][]*claircore.Vulnerability{}, rows: map[int64]*claircore.Vulnerability{}}
+		for _, record := range records {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			if record.Package == nil || record.Package.Name == "" {
+				continue
+			}
+			found, err := g.record(record, results[record.Package.ID])
+			if err != nil {
+				return err
+			}
+			results[record.Package.ID] = found
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("look up vulnerabilities: %w", err)
+	}
+	return results, nil
+}
+
+// getter answers the records of one Get, each different question once.
+type getter struct {
+	conn        *dbfile.Conn
+	constraints constraintSet
+	byVersion   bool
+	dists       []namedDist
+	repos       map[int64]claircore.Repository
+	seen        map[lookup][]*claircore.Vulnerability
+	rows        map[int64]*claircore.Vulnerability // by id: a row is one object
+}
+
+// lookup is one question: the name of a package, and what must be equal.
+type lookup struct {
+	name          string
+	kind          types.PackageKind
+	module        string
+	dists         string // the ids of the distributions that will do
+	repo, repoKey string
+	versionKind   string
+	version       string // encoded
+}
+
+// record adds to found what is new for the record: rows for the package's own
+// name and for its source's.
+func (g *getter) record(record *claircore.IndexRecord, found []*claircore.Vulnerability) ([]*claircore.Vulnerability, error) {
+	if found == nil {
+		found = []*claircore.Vulnerability{}
+	}
+	base, dists := g.question(record)
+	if g.constraints.anyOf(distConstraints...) && len(dists) == 0 {
+		return found, nil
+	}
+	pkg := record.Package
+	names := []*claircore.Package{pkg}
+	if pkg.Source != nil && pkg.Source.Name != "" && (pkg.Source.Name != pkg.Name || pkg.Source.Kind != pkg.Kind) {
+		names = append(names, pkg.Source)
+	}
+	for _, p := range names {
+		q := base
+		q.name, q.kind = p.Name, p.Kind
+		rows, ok := g.seen[q]
+		if !ok {
+			var err error
+			if rows, err = g.query(q, dists); err != nil {
+				return nil, err
+			}
+			g.seen[q] = rows
+		}
+		for _, v := range rows {
+			if !slices.Contains(found, v) {
+				found = append(found, v)
+			}
+		}
+	}
+	return found, nil
+}
+
+// question gathers what the matcher's constraints ask of the record, and which
+// distributions are as the record's.
+func (g *getter) question(record *claircore.IndexRecord) (q lookup, dists []int64) {
+	if g.constraints.anyOf(distConstraints...) {
+		var want claircore.Distribution
+		if record.Distribution != nil {
+			want = *record.Distribution
+		}
+		for _, d := range g.dists {
+			if g.constraints.sameDist(&d.Distribution, &want) {
+				dists = append(dists, d.id)
+			}
+		}
+		q.dists = fmt.Sprint(dists)
+	}
+	if record.Repository != nil && g.constraints.has(driver.RepositoryName) {
+		q.repo = record.Repository.Name
+	}
+	if record.Repository != nil && g.constraints.has(driver.RepositoryKey) {
+		q.repoKey = record.Repository.Key
+	}
+	if g.constraints.has(driver.PackageModule) {
+		q.module = record.Package.Module
+	}
+	if g.byVersion {
+		v := &record.Package.NormalizedVersion
+		q.versionKind, q.version = v.Kind, string(encodeVersion(v))
+	}
+	return q, dists
+}
+
+// query reads the rows that answer q.
+func (g *getter) query(q lookup, dists []int64) ([]*claircore.Vulnerability, error) {
+	var sql strings.Builder
+	sql.WriteString(selectVulns)
+	args := []any{q.name, int64(q.kind)}
+	and := func(condition string, values ...any) {
+		sql.WriteString(" AND " + condition)
+		args = append(args, values...)
+	}
+	if len(dists) > 0 {
+		ids := make([]any, len(dists))
+		for i, id := range dists {
+			ids[i] = id
+		}
+		and(`v.dist IN (`+strings.Repeat("?, ", len(ids)-1)+`?)`, ids...)
+	}
+	if g.constraints.has(driver.PackageModule) {
+		and(`p.module = ?`, q.module)
+	}
+	if g.constraints.has(driver.RepositoryName) {
+		and(`(SELECT name FROM repo WHERE id = v.repo) = ?`, q.repo)
+	}
+	if g.constraints.has(driver.RepositoryKey) {
+		and(`(SELECT key FROM repo WHERE id = v.repo) = ?`, q.repoKey)
+	}
+	if g.constraints.has(driver.HasFixedInVersion) {
+		and(`v.fixed <> ''`)
+	}
+	if g.byVersion {
+		and(`v.range_kind = ? AND v.lower <= ? AND v.upper > ?`, q.versionKind, []byte(q.version), []byte(q.version))
+	}
+	return dbfile.List(g.conn, sql.String(), args, g.scan)
+}
+
+// scan reads a row, once.
+func (g *getter) scan(row dbfile.Row) (*claircore.Vulnerability, error) {
+	var (
+		id, dist, repo, severity, kind, archOp int64
+		issued                                 *int64
+		aliases                                string
+		v                                      = &claircore.Vulnerability{Package: &claircore.Package{}}
+		p                                      = v.Package
+	)
+	if err := row.Scan(&id, &v.Name, &v.Updater, &v.Description, &issued, &v.Links, &v.Severity, &severity, &aliases,
+		&p.Name, &kind, &p.Module, &p.Arch, &p.Version, &dist, &repo, &v.FixedInVersion, &archOp, &v.Invert); err != nil {
+		return nil, err
+	}
+	if known := g.rows[id]; known != nil {
+		return known, nil
+	}
+	v.ID = strconv.FormatInt(id, 10)
+	v.Issued = timeAt(issued)
+	v.NormalizedSeverity, v.ArchOperation, p.Kind = claircore.Severity(severity), claircore.ArchOp(archOp), types.PackageKind(kind)
+	if err := decodeAliases(aliases, v); err != nil {
+		return nil, err
+	}
+	if err := g.place(v, dist, repo); err != nil {
+		return nil, err
+	}
+	g.rows[id] = v
+	return v, nil
+}
+
+// place gives v copies of its distribution and repository: a matcher may keep them.
+func (g *getter) place(v *claircore.Vulnerability, dist, repo int64) error {
+	at, ok := slices.BinarySearchFunc(g.dists, dist, func(d namedDist, id int64) int { return int(d.id - id) })
+	if !ok {
+		return fmt.Errorf("the distribution %d of vulnerability %s is missing", dist, v.ID)
+	}
+	d := g.dists[at].Distribution
+	v.Dist = &d
+	r, ok := g.repos[repo]
+	if !ok {
+		if err := g.conn.Get(`SELECT name, key, uri FROM repo WHERE id = ?`, []any{repo}, &r.Name, &r.Key, &r.URI); err != nil {
+			return fmt.Errorf("the repository %d of vulnerability %s: %w", repo, v.ID, err)
+		}
+		g.repos[repo] = r
+	}
+	v.Repo = &r
+	return nil
+}
