@@ -105,7 +105,7 @@ func problemOfCode(code core.Code, message string) *problem {
 		return fail(errcode.ErrorCodeNameInvalid, "%s", message)
 	case core.CodeConflict:
 		return fail(errcode.ErrorCodeDenied, "%s", message).withStatus(http.StatusConflict)
-	case core.CodePrecondition:
+	case core.CodePrecondition, core.CodePolicyViolation:
 		return &problem{status: http.StatusPreconditionFailed, code: string(code), message: message}
 	case core.CodeTooLarge:
 		return fail(errcode.ErrorCodeSizeInvalid, "%s", message).withStatus(http.StatusRequestEntityTooLarge)

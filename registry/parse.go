@@ -128,7 +128,7 @@ func (doc document) image(m *core.Manifest) error {
 	if m.ArtifactType == "" {
 		m.ArtifactType = doc.Config.MediaType
 	}
-	m.Kind = kindOf(doc.Config.MediaType, doc.ArtifactType)
+	m.Kind = doc.kind(m.MediaType)
 	if err := doc.Config.check("the config"); err != nil {
 		return err
 	}
@@ -179,13 +179,80 @@ func (d wireDescriptor) elsewhere() bool {
 	return d.MediaType == mediaForeign || strings.HasPrefix(d.MediaType, foreignPrefix)
 }
 
-// kindOf names the artifact in Harbor's words.
-func kindOf(configType, artifactType string) string {
-	switch {
-	case artifactType != "" && slices.ContainsFunc([]string{"spdx", "cyclonedx", "sbom"}, func(word string) bool { return strings.Contains(artifactType, word) }):
-		return core.KindSBOM
-	case IsImageConfig(configType) && artifactType == "":
+// imageConfigs are the types of a config that clients run as an image. docker
+// takes the last four for one too, as old tools wrote them.
+var imageConfigs = []string{v1.MediaTypeImageConfig, schema2.MediaTypeImageConfig, "application/octet-stream", "application/json", "text/html", ""}
+
+// runs says whether a client may run the manifest as an image, whatever else
+// it calls itself: docker runs every schema 2 manifest, and looks at no
+// artifact type. Policies about images depend on it.
+func (doc document) runs(mediaType string) bool {
+	return mediaType == schema2.MediaTypeManifest || slices.Contains(imageConfigs, doc.Config.MediaType)
+}
+
+// companionOf names what a document of that type is about another artifact,
+// "" when it is none.
+func companionOf(mediaType string) string {
+	media, _, _ := strings.Cut(mediaType, ";")
+	if strings.HasPrefix(media, "application/vnd.dev.sigstore.bundle") {
+		return core.KindSignature
+	}
+	return companions[media]
+}
+
+// companions are the types of the layers, and of the artifacts, that are about
+// another artifact, with what they are: of cosign, in-toto, notation, SBOMs.
+var companions = map[string]string{
+	"application/vnd.dev.cosign.simplesigning.v1+json": core.KindSignature,
+	"application/vnd.dev.cosign.artifact.sig.v1+json":  core.KindSignature,
+	"application/vnd.cncf.notary.signature":            core.KindSignature,
+	"application/vnd.dsse.envelope.v1+json":            core.KindAttestation,
+	"application/vnd.in-toto+json":                     core.KindAttestation,
+	"application/vnd.cyclonedx":                        core.KindSBOM,
+	"application/vnd.cyclonedx+json":                   core.KindSBOM,
+	"application/vnd.cyclonedx+xml":                    core.KindSBOM,
+	"application/vnd.syft+json":                        core.KindSBOM,
+	"application/spdx+json":                            core.KindSBOM,
+	"text/spdx":                                        core.KindSBOM,
+	"text/spdx+json":                                   core.KindSBOM,
+	"text/spdx+xml":                                    core.KindSBOM,
+}
+
+// kind names the artifact, an image manifest, in Harbor's words.
+func (doc document) kind(mediaType string) string {
+	if doc.runs(mediaType) {
+		if kind := doc.companion(); kind != "" {
+			return kind
+		}
 		return core.KindImage
+	}
+	return kindOf(doc.Config.MediaType, doc.ArtifactType)
+}
+
+// companion is what the layers are, where none of them is part of an image:
+// cosign and BuildKit put their documents into what else looks like one.
+func (doc document) companion() string {
+	if len(doc.Layers) == 0 {
+		return ""
+	}
+	for _, layer := range doc.Layers {
+		if companionOf(layer.MediaType) == "" {
+			return ""
+		}
+	}
+	return companionOf(doc.Layers[0].MediaType)
+}
+
+// kindOf names an artifact that nobody runs as an image.
+func kindOf(configType, artifactType string) string {
+	if artifactType == "" {
+		artifactType = configType
+	}
+	switch {
+	case companionOf(artifactType) != "":
+		return companionOf(artifactType)
+	case slices.ContainsFunc([]string{"spdx", "cyclonedx", "sbom"}, func(word string) bool { return strings.Contains(artifactType, word) }):
+		return core.KindSBOM
 	case configType == mediaHelm:
 		return core.KindChart
 	case configType == mediaCNAB:

@@ -89,3 +89,43 @@ func FuzzParseManifest(f *testing.F) {
 		}
 	})
 }
+
+// What a client runs as an image is one for the policies, whatever it calls
+// itself.
+func TestKinds(t *testing.T) {
+	const (
+		layer  = "application/vnd.oci.image.layer.v1.tar+gzip"
+		cosign = "application/vnd.dev.cosign.simplesigning.v1+json"
+		schema = "application/vnd.docker.distribution.manifest.v2+json"
+	)
+	for name, test := range map[string]struct{ media, config, artifact, layers, want string }{
+		"image":                            {ociManifest, ociConfig, "", layer, core.KindImage},
+		"image with an artifact type":      {ociManifest, ociConfig, "application/vnd.cncf.notary.signature", layer, core.KindImage},
+		"image that says it is an SBOM":    {ociManifest, ociConfig, "application/spdx+json", layer, core.KindImage},
+		"image without layers":             {ociManifest, ociConfig, "", "", core.KindImage},
+		"image with a signature in it":     {ociManifest, ociConfig, "", cosign + " " + layer, core.KindImage},
+		"config that docker takes for one": {ociManifest, "application/octet-stream", "", layer, core.KindImage},
+		"config without a type":            {ociManifest, "", "", layer, core.KindImage},
+		"chart in a docker manifest":       {schema, mediaHelm, "", layer, core.KindImage},
+		"chart":                            {ociManifest, mediaHelm, "", "application/vnd.cncf.helm.chart.content.v1.tar+gzip", core.KindChart},
+		"signature as cosign tags it":      {ociManifest, ociConfig, "", cosign, core.KindSignature},
+		"signature of cosign":              {ociManifest, "application/vnd.oci.empty.v1+json", "application/vnd.dev.sigstore.bundle.v0.3+json", "x", core.KindSignature},
+		"signature of notation":            {ociManifest, "application/vnd.cncf.notary.signature", "", "application/jose+json", core.KindSignature},
+		"attestation of BuildKit":          {ociManifest, ociConfig, "", "application/vnd.in-toto+json application/vnd.in-toto+json", core.KindAttestation},
+		"SBOM":                             {ociManifest, "application/vnd.oci.empty.v1+json", "application/vnd.cyclonedx+json", "x", core.KindSBOM},
+		"WASM":                             {ociManifest, mediaWASM, "", "application/wasm", core.KindWASM},
+		"model":                            {ociManifest, "application/vnd.cncf.model.config.v1+json", "", "x", core.KindUnknown},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var layers []string
+			for _, media := range strings.Fields(test.layers) {
+				layers = append(layers, `{"mediaType":"`+media+`","digest":"`+sumA+`","size":1}`)
+			}
+			m, err := ParseManifest([]byte(`{"schemaVersion":2,"mediaType":"`+test.media+`","artifactType":"`+test.artifact+`","config":{"mediaType":"`+
+				test.config+`","digest":"`+sumA+`","size":2},"layers":[`+strings.Join(layers, ",")+`]}`), test.media)
+			if err != nil || m.Kind != test.want {
+				t.Errorf("kind = %s, %v; want %s", m.Kind, err, test.want)
+			}
+		})
+	}
+}

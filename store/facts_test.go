@@ -179,3 +179,74 @@ func TestProjectPolicy(t *testing.T) {
 		})
 	})
 }
+
+func TestPullFacts(t *testing.T) {
+	eachEngine(t, func(t *testing.T, s *store.Store, _ *memoryJournal) {
+		p, _ := twoProjects(t, s)
+		ids := map[string]int64{}
+		for _, name := range []string{"image", "second", "inner", "outer", "deep"} {
+			ids[name] = newManifest(t, s, p, "p/app", name)
+		}
+		var repository int64
+		var shared core.Blob
+		update(t, s, func(tx *store.Tx) (err error) {
+			if repository, err = tx.EnsureRepository(p, "p/app"); err != nil {
+				return err
+			}
+			for _, edge := range [][2]string{{"inner", "image"}, {"inner", "second"}, {"outer", "inner"}, {"outer", "image"}, {"deep", "outer"}} {
+				err := tx.AddChild(ids[edge[0]], ids[edge[1]], core.Descriptor{Platform: &core.Platform{OS: edge[0], Architecture: "a"}})
+				if err != nil {
+					return err
+				}
+			}
+			if err := tx.SetScanFact(core.ScanFact{Digest: "image", Status: core.ScanSuccess, Findings: []core.Finding{{CVE: "CVE-1", Severity: core.SeverityLow}}}); err != nil {
+				return err
+			}
+			facts := []core.TrustFact{{Digest: "outer", KeyID: "k"}, {Digest: "second", KeyID: "k"}}
+			if err := tx.ReplaceTrustFacts(repository, core.TrustCosign, "", facts); err != nil {
+				return err
+			}
+			if shared.ID, err = tx.CreateBlob(core.Blob{Digest: "shared", Generation: 1}); err != nil {
+				return err
+			}
+			for _, name := range []string{"image", "second", "inner"} {
+				if err := tx.UseBlob(core.Artifact{ID: ids[name], ProjectID: p, RepositoryID: repository}, shared.ID); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		view(t, s, func(tx *store.Tx) error {
+			outer, err := tx.ManifestPullFacts(ids["outer"], true)
+			if err != nil {
+				return err
+			}
+			if len(outer.Children) != 2 || len(outer.Trust) != 1 || len(outer.IndexTrust) != 0 || outer.RepositoryID != repository || outer.Scan != nil {
+				t.Fatalf("outer = %+v", outer)
+			}
+			image, inner := outer.Children[0], outer.Children[1]
+			if image.Digest != "image" || image.Platform.OS != "outer" || image.Scan == nil || len(image.Scan.Findings) != 1 || len(image.IndexTrust) != 1 {
+				t.Errorf("image = %+v", image)
+			}
+			if len(inner.Children) != 2 || inner.Children[0].Platform.OS != "inner" || len(inner.Children[1].Trust) != 1 || len(inner.IndexTrust) != 1 {
+				t.Errorf("inner = %+v", inner)
+			}
+			deep, err := tx.ManifestPullFacts(ids["deep"], false)
+			if err != nil || len(deep.Children) != 1 || len(deep.Children[0].Children) != 2 || len(deep.Children[0].Children[1].Children) != 0 || deep.Children[0].Trust != nil {
+				t.Errorf("deep = %+v, %v", deep, err)
+			}
+			if _, err := tx.ManifestPullFacts(99, true); err != store.ErrNoRow {
+				t.Errorf("an absent manifest: %v", err)
+			}
+			newest, err := tx.BlobPullFacts(p, repository, shared.ID, 1<<62, 2, true)
+			if err != nil || len(newest) != 2 || newest[0].Digest != "inner" || newest[1].Digest != "second" {
+				t.Errorf("users of the blob = %+v, %v", newest, err)
+			}
+			last, err := tx.BlobPullFacts(p, repository, shared.ID, newest[1].ID, 2, true)
+			if len(last) != 1 || last[0].Digest != "image" {
+				t.Errorf("the other users = %+v", last)
+			}
+			return err
+		})
+	})
+}

@@ -27,6 +27,7 @@ var statuses = map[core.Code]int{
 	core.CodeTooManyRequests: http.StatusTooManyRequests,
 	core.CodeUnavailable:     http.StatusServiceUnavailable,
 	core.CodeNoSpace:         http.StatusInsufficientStorage,
+	core.CodePolicyViolation: http.StatusPreconditionFailed,
 	core.CodeInternal:        http.StatusInternalServerError,
 }
 

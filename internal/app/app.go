@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/breakwater-registry/breakwater/internal/auth"
@@ -32,6 +33,8 @@ type App struct {
 	throttle   *auth.Throttle
 	events     *events
 	settings   settings
+	policies   policies
+	allowlist  atomic.Pointer[core.CVEAllowlist] // of the registry
 	days       dayCache
 	jobs       chan struct{} // filled when a job is queued or is to be stopped
 }
@@ -52,6 +55,9 @@ func New(ctx context.Context, st *store.Store, content Content, log *slog.Logger
 	if err := a.loadSettings(ctx); err != nil {
 		return nil, err
 	}
+	if err := a.loadAllowlist(ctx); err != nil {
+		return nil, err
+	}
 	return a, nil
 }
 
@@ -60,13 +66,18 @@ func (a *App) Close() { a.events.close() }
 
 // view runs fn with the caller's rights as they are now, reading only.
 func (a *App) view(ctx context.Context, c core.Caller, fn func(*session) error) error {
-	err := a.store.View(ctx, func(tx *store.Tx) error {
+	return a.result(c, a.look(ctx, c, fn))
+}
+
+// look is view for one who may look again: it audits nothing, and its error is
+// for result.
+func (a *App) look(ctx context.Context, c core.Caller, fn func(*session) error) error {
+	return a.store.View(ctx, func(tx *store.Tx) error {
 		return a.in(tx, c, func(s *session) error {
 			s.reading = true
 			return fn(s)
 		})
 	})
-	return a.result(c, err)
 }
 
 // update runs fn with the caller's rights as they are now, and commits what it
@@ -85,12 +96,15 @@ func (a *App) in(tx *store.Tx, c core.Caller, fn func(*session) error) error {
 }
 
 // result makes the error of a transaction one that a transport may show, and
-// has a denial audited.
+// has a denial, or a refusal by policy, audited.
 func (a *App) result(c core.Caller, err error) error {
 	if errors.Is(err, store.ErrNoRow) {
 		err = &core.Error{Code: core.CodeNotFound, Message: "not found", Err: err}
 	}
-	if d, ok := errors.AsType[*denial](err); ok {
+	if d, ok := errors.AsType[interface {
+		error
+		event(core.Caller) core.AuditEvent
+	}](err); ok {
 		a.events.add(d.event(c))
 	}
 	return err

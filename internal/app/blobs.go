@@ -46,13 +46,15 @@ func (s *session) pushable(repository string) (core.Project, error) {
 func (a *App) Blob(ctx context.Context, c core.Caller, repository, digest string) (core.Blob, error) {
 	var blob store.LinkedBlob
 	err := a.view(ctx, c, func(s *session) (err error) {
-		blob, err = s.pullableBlob(repository, digest)
+		blob, err = s.pullableBlob(repository, digest, true)
 		return err
 	})
 	return blob.Blob, err
 }
 
-func (s *session) pullableBlob(repository, digest string) (store.LinkedBlob, error) {
+// pullableBlob returns a blob that the caller may pull from the repository;
+// judged says whether the policy of the project decides too.
+func (s *session) pullableBlob(repository, digest string, judged bool) (store.LinkedBlob, error) {
 	project, err := s.onRepository(repository, core.ResRepository, core.ActPull)
 	if err != nil {
 		return store.LinkedBlob{}, err
@@ -66,6 +68,10 @@ func (s *session) pullableBlob(repository, digest string) (store.LinkedBlob, err
 		// because reading is all that it is used for here.
 		if _, err := s.onProject(core.ProjectRef{ID: project.ID}, core.ResRepository, core.ActPush); err != nil {
 			return store.LinkedBlob{}, store.ErrNoRow
+		}
+	} else if judged {
+		if err := s.mayPullBlob(pulled{project: project, repository: repository}, blob); err != nil {
+			return store.LinkedBlob{}, err
 		}
 	}
 	return blob, whole(blob)
@@ -95,7 +101,7 @@ func (a *App) StatBlob(ctx context.Context, c core.Caller, repository, digest st
 	var blob store.LinkedBlob
 	renew := false
 	err := a.view(ctx, c, func(s *session) (err error) {
-		if blob, err = s.pullableBlob(repository, digest); err != nil {
+		if blob, err = s.pullableBlob(repository, digest, !s.pushing(repository)); err != nil {
 			return err
 		}
 		_, denied := s.onRepository(repository, core.ResRepository, core.ActPush)
@@ -106,7 +112,7 @@ func (a *App) StatBlob(ctx context.Context, c core.Caller, repository, digest st
 		return blob.Blob, err
 	}
 	err = a.update(ctx, c, func(s *session) (err error) {
-		if blob, err = s.pullableBlob(repository, digest); err != nil {
+		if blob, err = s.pullableBlob(repository, digest, !s.pushing(repository)); err != nil {
 			return err
 		}
 		return s.lease(blob.RepositoryID, blob.ID, blob.LeasedUntil)
@@ -173,7 +179,7 @@ func (a *App) MountBlob(ctx context.Context, c core.Caller, repository, from, di
 		if err != nil {
 			return err
 		}
-		blob, err := s.pullableBlob(from, digest)
+		blob, err := s.pullableBlob(from, digest, true)
 		if core.ErrorCode(err) == core.CodeUnauthorized && c.Kind != core.KindAnonymous {
 			return err // the account may, but its token was made for less
 		}

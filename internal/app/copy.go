@@ -32,7 +32,8 @@ func (a *App) CopyArtifact(ctx context.Context, c core.Caller, to, from string) 
 		if err := s.app.writable(); err != nil {
 			return err
 		}
-		if _, _, err := s.repository(source, core.ResRepository, core.ActPull); err != nil {
+		fromProject, _, err := s.repository(source, core.ResRepository, core.ActPull)
+		if err != nil {
 			return err
 		}
 		found, err := s.find(source, reference)
@@ -40,7 +41,7 @@ func (a *App) CopyArtifact(ctx context.Context, c core.Caller, to, from string) 
 			return err
 		}
 		digest = found.Digest
-		k := copying{session: s, project: project, to: to}
+		k := copying{session: s, source: fromProject, project: project, to: to}
 		if k.repositoryID, err = s.EnsureRepository(project.ID, to); err != nil {
 			return err
 		}
@@ -68,15 +69,20 @@ func splitReference(from string) (repository, reference string, err error) {
 // copying is one copy on its way into a repository.
 type copying struct {
 	*session
+	source       core.Project
 	project      core.Project
 	to           string
 	repositoryID int64
 }
 
-// copy publishes the artifact in the target, what it needs first.
+// copy publishes the artifact in the target, what it needs first. Each part is
+// a pull by itself, so that no index takes along what may not be pulled.
 func (k copying) copy(a core.Artifact, depth int) error {
 	if depth == 0 {
 		return core.Errorf(core.CodeBadRequest, "the artifact nests indexes or referrers more than %d deep", maxCopyDepth)
+	}
+	if err := k.mayPull(pulled{project: k.source, repository: a.Repository}, a.ID); err != nil {
+		return err
 	}
 	children, err := k.ChildrenOf([]int64{a.ID})
 	if err != nil {

@@ -100,6 +100,9 @@ func (s *session) setMetadata(project core.Project, values map[string]string) er
 	if err := s.keepMetadata(project, values); err != nil {
 		return err
 	}
+	if err := s.applyPolicy(project.ID); err != nil {
+		return err
+	}
 	if public == nil || *public == project.Public {
 		return nil
 	}
@@ -203,6 +206,9 @@ func (a *App) DeleteProjectMetadata(ctx context.Context, c core.Caller, ref core
 			return core.Errorf(core.CodeNotFound, "the project has no metadata %s", core.Clip(key, 64))
 		}
 		if err != nil {
+			return err
+		}
+		if err := s.applyPolicy(project.ID); err != nil {
 			return err
 		}
 		return s.audit(act{operation: "delete", resourceType: "metadata", resource: project.Name + " " + key, project: project.ID})

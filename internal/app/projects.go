@@ -110,6 +110,9 @@ func (a *App) CreateProject(ctx context.Context, c core.Caller, n NewProject) (i
 		if err := s.keepMetadata(core.Project{ID: id, Name: n.Name}, n.Metadata); err != nil {
 			return err
 		}
+		if err := s.applyPolicy(id); err != nil {
+			return err
+		}
 		return s.audit(act{operation: "create", resourceType: "project", resource: project.Name, project: id,
 			description: fmt.Sprintf("public: %t, storage limit: %d", project.Public, project.QuotaHard)})
 	})

@@ -14,34 +14,35 @@ import (
 func (a *App) Manifest(ctx context.Context, c core.Caller, repository, reference string, counted bool) (store.ManifestFile, error) {
 	var m store.ManifestFile
 	hold := false
-	err := a.view(ctx, c, func(s *session) error {
-		project, err := s.onRepository(repository, core.ResRepository, core.ActPull)
-		if err != nil {
+	look := func() error {
+		return a.look(ctx, c, func(s *session) error {
+			project, err := s.onRepository(repository, core.ResRepository, core.ActPull)
+			if err != nil {
+				return err
+			}
+			what := pulled{project: project, repository: repository}
+			if isDigest(reference) {
+				m, err = s.ManifestByDigest(repository, reference)
+			} else {
+				what.tag = reference
+				m, err = s.ManifestByTag(repository, reference)
+			}
+			if err != nil {
+				return err
+			}
+			if m.Damaged {
+				return damaged(m.Digest)
+			}
+			if counted {
+				return s.pull(what, m)
+			}
+			hold, err = s.stat(what, reference, m)
 			return err
-		}
-		resource := repository + ":" + reference
-		if isDigest(reference) {
-			resource = repository + "@" + reference
-			m, err = s.ManifestByDigest(repository, reference)
-		} else {
-			m, err = s.ManifestByTag(repository, reference)
-		}
-		if err != nil {
-			return err
-		}
-		if m.Damaged {
-			return damaged(m.Digest)
-		}
-		if !counted {
-			hold, err = s.needsHold(repository, reference, m)
-			return err
-		}
-		event := s.event(act{operation: "pull", resourceType: "artifact", resource: resource, project: project.ID, digest: m.Digest})
-		a.events.addPull(event, pull{m.RepositoryID, m.ArtifactID, m.TagID})
-		return nil
-	})
+		})
+	}
+	err := look()
 	if err != nil || !hold {
-		return m, err
+		return m, a.result(c, err)
 	}
 	err = a.update(ctx, c, func(s *session) error {
 		var err error
@@ -51,6 +52,38 @@ func (a *App) Manifest(ctx context.Context, c core.Caller, repository, reference
 		return s.HoldManifest(m.ArtifactID, s.Now().Add(-leaseTime/2))
 	})
 	return m, err
+}
+
+// pull is the GET of a manifest: it is judged, counted and audited.
+func (s *session) pull(what pulled, m store.ManifestFile) error {
+	if err := s.mayPull(what, m.ArtifactID); err != nil {
+		return err
+	}
+	event := s.event(act{operation: "pull", resourceType: "artifact", resource: what.name(m.Digest), project: what.project.ID, digest: m.Digest})
+	s.app.events.addPull(event, pull{m.RepositoryID, m.ArtifactID, m.TagID})
+	return nil
+}
+
+// stat is the HEAD of a manifest. It is judged like a GET, but not for the
+// bearer of a token to push: containerd asks before it pushes and gives up when
+// refused, so that nobody could push the fix over a blocked tag.
+func (s *session) stat(what pulled, reference string, m store.ManifestFile) (hold bool, err error) {
+	if !s.pushing(what.repository) {
+		if err := s.mayPull(what, m.ArtifactID); err != nil {
+			return false, err
+		}
+	}
+	return s.needsHold(what.repository, reference, m)
+}
+
+// pushing says whether the caller has shown a token made for pushing to the
+// repository, and may.
+func (s *session) pushing(repository string) bool {
+	if !s.caller.Limited {
+		return false
+	}
+	_, denied := s.onRepository(repository, core.ResRepository, core.ActPush)
+	return denied == nil
 }
 
 // needsHold says whether the manifest is asked for by one who may push, and

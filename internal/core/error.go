@@ -23,6 +23,7 @@ const (
 	CodeTooManyRequests Code = "TOO_MANY_REQUEST"
 	CodeUnavailable     Code = "SERVICE_UNAVAILABLE"
 	CodeNoSpace         Code = "INSUFFICIENT_STORAGE"
+	CodePolicyViolation Code = "PROJECTPOLICYVIOLATION"
 	CodeInternal        Code = "UNKNOWN"
 )
 

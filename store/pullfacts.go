@@ -1,0 +1,152 @@
+package store
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/breakwater-registry/breakwater/internal/core"
+)
+
+// PullFacts is what is known of a manifest that is to be pulled.
+type PullFacts struct {
+	ID           int64
+	RepositoryID int64
+	Digest       string
+	Kind         string
+	Index        bool
+	Platform     *core.Platform   // as the index above lists it
+	Scan         *core.ScanFact   // nil: not scanned yet
+	Trust        []core.TrustFact // where they are asked for
+	IndexTrust   []core.TrustFact // of the indexes that list it, where they are asked for
+	Children     []PullFacts
+}
+
+// maxPullTree bounds how many entries of indexes are looked at for one decision.
+const maxPullTree = 20_000
+
+// pullTree begins a query over the manifests that root selects by id, and what
+// is in them: two levels, because nobody nests an index deeper than in another.
+func pullTree(root string) string {
+	return `WITH RECURSIVE tree (id, parent, depth) AS (
+			SELECT start.id, CAST(0 AS BIGINT), 0 FROM (` + root + `) start
+			UNION SELECT c.child_id, c.parent_id, tree.depth + 1
+			FROM tree JOIN manifest_child c ON c.parent_id = tree.id WHERE tree.depth < 2) `
+}
+
+// ManifestPullFacts returns what is known of a manifest and of what is in it;
+// trust says whether signatures are looked up too.
+func (tx *Tx) ManifestPullFacts(id int64, trust bool) (PullFacts, error) {
+	roots, err := tx.pullFacts(`SELECT CAST($1 AS BIGINT) AS id`, []any{id}, trust)
+	if err == nil && len(roots) == 0 {
+		err = ErrNoRow
+	}
+	if err != nil {
+		return PullFacts{}, err
+	}
+	return roots[0], nil
+}
+
+// BlobPullFacts is ManifestPullFacts of at most n manifests of the repository
+// that use the blob, the newest first, with an id below before.
+func (tx *Tx) BlobPullFacts(projectID, repositoryID, blobID, before int64, n int, trust bool) ([]PullFacts, error) {
+	return tx.pullFacts(`SELECT manifest_id AS id FROM manifest_blob WHERE blob_id = $1 AND project_id = $2 AND repository_id = $3
+		AND manifest_id < $4 ORDER BY manifest_id DESC LIMIT $5`, []any{blobID, projectID, repositoryID, before, n}, trust)
+}
+
+// pullEntry is one row of the tree.
+type pullEntry struct {
+	parent   int64
+	platform string
+	facts    PullFacts
+}
+
+func scanPullEntry(row scanner) (pullEntry, error) {
+	var e pullEntry
+	f := &e.facts
+	var scanned, duration int64
+	scan := core.ScanFact{}
+	var findings string
+	err := row.Scan(&e.parent, &e.platform, &f.ID, &f.RepositoryID, &f.Digest, &f.Kind, &f.Index,
+		&scan.Digest, &scan.Status, &scan.Engine, &scan.Feed, &scan.Message, &findings, &scanned, &duration)
+	if err != nil || scan.Digest == "" {
+		return e, err
+	}
+	scan.ScannedAt, scan.Duration = at(scanned), time.Duration(duration)*time.Microsecond
+	if scan.Findings, err = decodeFindings(findings); err != nil {
+		return e, fmt.Errorf("findings of %s: %w", f.Digest, err)
+	}
+	f.Scan = &scan
+	return e, nil
+}
+
+func (tx *Tx) pullFacts(root string, args []any, trust bool) ([]PullFacts, error) {
+	// The deepest come first, so that each is whole when the one above takes it.
+	entries, err := list(tx, pullTree(root)+`SELECT tree.parent, COALESCE(edge.platform, ''), m.id, m.repository_id, m.digest, m.kind, m.config = '',
+			COALESCE(f.digest, ''), COALESCE(f.status, ''), COALESCE(f.engine, ''), COALESCE(f.feed, ''), COALESCE(f.message, ''),
+			COALESCE(f.findings, ''), COALESCE(f.scanned_at, 0), COALESCE(f.duration, 0)
+		FROM tree JOIN manifest m ON m.id = tree.id
+		LEFT JOIN manifest_child edge ON edge.parent_id = tree.parent AND edge.child_id = tree.id LEFT JOIN scan_fact f ON f.digest = m.digest
+		ORDER BY tree.depth DESC, m.id LIMIT `+fmt.Sprint(maxPullTree+1), args, scanPullEntry)
+	if err != nil {
+		return nil, err
+	}
+	if len(entries) > maxPullTree {
+		return nil, core.Errorf(core.CodePolicyViolation, "the index lists more than %d manifests, which are too many to judge; split it", maxPullTree)
+	}
+	if trust {
+		if err := tx.addTrust(root, args, entries); err != nil {
+			return nil, err
+		}
+	}
+	return assemble(entries)
+}
+
+// addTrust looks up the signatures of all entries.
+func (tx *Tx) addTrust(root string, args []any, entries []pullEntry) error {
+	own, above := map[int64][]core.TrustFact{}, map[int64][]core.TrustFact{}
+	for into, join := range map[*map[int64][]core.TrustFact]string{
+		&own:   `manifest m ON m.id = tree.id`,
+		&above: `manifest_child c ON c.child_id = tree.id JOIN manifest m ON m.id = c.parent_id`,
+	} {
+		err := tx.each(pullTree(root)+`SELECT DISTINCT tree.id, `+trustFactColumns+` FROM tree JOIN `+join+`
+			JOIN trust_fact f ON f.repository_id = m.repository_id AND f.digest = m.digest`, args, func(row scanner) error {
+			var id int64
+			f, err := scanTrustFact(prefixed{row, &id})
+			(*into)[id] = append((*into)[id], f)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	for i := range entries {
+		f := &entries[i].facts
+		f.Trust, f.IndexTrust = own[f.ID], above[f.ID]
+	}
+	return nil
+}
+
+// assemble hangs each entry under the one that lists it.
+func assemble(entries []pullEntry) (roots []PullFacts, err error) {
+	children, attached := map[int64][]PullFacts{}, map[[2]int64]bool{}
+	for _, e := range entries {
+		f := e.facts
+		f.Children = children[f.ID]
+		if e.parent == 0 {
+			roots = append(roots, f)
+			continue
+		}
+		edge := [2]int64{e.parent, f.ID}
+		if attached[edge] {
+			continue
+		}
+		attached[edge] = true
+		if _, f.Platform, err = decodeDetails("", e.platform); err != nil {
+			return nil, err
+		}
+		children[e.parent] = append(children[e.parent], f)
+	}
+	slices.Reverse(roots)
+	return roots, nil
+}
