@@ -7,12 +7,12 @@ import (
 	"github.com/breakwater-registry/breakwater/internal/core"
 )
 
-const accountColumns = `id, username, email, realname, comment, sysadmin, password_hash, secret_hash, created_at, updated_at`
+const accountColumns = `id, username, email, realname, comment, sysadmin, disabled, password_hash, secret_hash, created_at, updated_at`
 
 func scanUser(row scanner) (core.User, error) {
 	var u core.User
 	var created, updated int64
-	err := row.Scan(&u.ID, &u.Username, &u.Email, &u.Realname, &u.Comment, &u.SysAdmin,
+	err := row.Scan(&u.ID, &u.Username, &u.Email, &u.Realname, &u.Comment, &u.SysAdmin, &u.Disabled,
 		&u.Credential.PasswordHash, &u.Credential.SecretHash, &created, &updated)
 	u.HasSecret = u.Credential.SecretHash != ""
 	u.CreatedAt, u.UpdatedAt = at(created), at(updated)
@@ -21,7 +21,8 @@ func scanUser(row scanner) (core.User, error) {
 
 var accountFields = fields{
 	"user_id": {"id", intField}, "username": {"username", textField}, "email": {"email", textField},
-	"realname": {"realname", textField}, "sysadmin_flag": {"sysadmin", boolField},
+	"realname": {"realname", textField}, "sysadmin_flag": {"sysadmin", boolField}, "disabled": {"disabled", boolField},
+	"search":        {"username || ' ' || email || ' ' || realname", textField},
 	"creation_time": {"created_at", timeField}, "update_time": {"updated_at", timeField},
 }
 
@@ -30,11 +31,11 @@ func (tx *Tx) User(id int64) (core.User, error) {
 	return one(tx, `SELECT `+accountColumns+` FROM account WHERE id = $1`, []any{id}, scanUser)
 }
 
-// UserAccess returns what every decision about the account needs, without its
-// profile and its secrets; ErrNoRow when there is none.
-func (tx *Tx) UserAccess(id int64) (username string, sysadmin bool, err error) {
-	err = tx.get(`SELECT username, sysadmin FROM account WHERE id = $1`, []any{id}, &username, &sysadmin)
-	return username, sysadmin, err
+// UserAccess returns what every decision about the account needs: its name and
+// its flags, nothing else of it. ErrNoRow when there is none.
+func (tx *Tx) UserAccess(id int64) (u core.User, err error) {
+	err = tx.get(`SELECT id, username, sysadmin, disabled FROM account WHERE id = $1`, []any{id}, &u.ID, &u.Username, &u.SysAdmin, &u.Disabled)
+	return u, err
 }
 
 // UserByName returns the account with that name, whatever its case.
@@ -47,6 +48,12 @@ func (tx *Tx) Users(q core.Query) ([]core.User, int64, error) {
 	return listPage(tx, &selection{fields: accountFields}, accountColumns, "account", q, "username", "id", scanUser)
 }
 
+// UsersPage lists accounts by name, from a cursor of lower-case names.
+func (tx *Tx) UsersPage(filters []core.Filter, c core.Cursor) ([]core.User, core.Beside, error) {
+	return keysetPage(tx, &selection{fields: accountFields}, keyset{columns: accountColumns, source: "account", filters: filters,
+		key: field{"username_key", textField}}, c, scanUser)
+}
+
 // SearchUsers lists accounts whose name contains part, whatever its case.
 func (tx *Tx) SearchUsers(part string, q core.Query) ([]core.User, int64, error) {
 	s := &selection{fields: accountFields}
@@ -54,9 +61,9 @@ func (tx *Tx) SearchUsers(part string, q core.Query) ([]core.User, int64, error)
 	return listPage(tx, s, accountColumns, "account", q, "username", "id", scanUser)
 }
 
-// CountUsers counts the accounts, and those that are system admins.
+// CountUsers counts the accounts, and the system admins that are not disabled.
 func (tx *Tx) CountUsers() (all, admins int64, err error) {
-	err = tx.get(`SELECT COUNT(*), COALESCE(SUM(CASE WHEN sysadmin THEN 1 ELSE 0 END), 0) FROM account`, nil, &all, &admins)
+	err = tx.get(`SELECT COUNT(*), COALESCE(SUM(CASE WHEN sysadmin AND NOT disabled THEN 1 ELSE 0 END), 0) FROM account`, nil, &all, &admins)
 	return all, admins, err
 }
 
@@ -78,8 +85,8 @@ func emailKey(email string) sql.NullString {
 // UpdateUser writes the profile, the flags and the credential of u.
 func (tx *Tx) UpdateUser(u core.User) error {
 	return tx.execOne(`UPDATE account SET email = $2, email_key = $3, realname = $4, comment = $5, sysadmin = $6,
-		password_hash = $7, secret_hash = $8, updated_at = $9 WHERE id = $1`,
-		u.ID, u.Email, emailKey(u.Email), u.Realname, u.Comment, u.SysAdmin,
+		disabled = $7, password_hash = $8, secret_hash = $9, updated_at = $10 WHERE id = $1`,
+		u.ID, u.Email, emailKey(u.Email), u.Realname, u.Comment, u.SysAdmin, u.Disabled,
 		u.Credential.PasswordHash, u.Credential.SecretHash, micros(tx.now))
 }
 

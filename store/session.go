@@ -66,3 +66,9 @@ func (tx *Tx) DeleteEndedSessions(idle time.Time) error {
 	_, err := tx.exec(`DELETE FROM session WHERE expires_at <= $1 OR used_at < $2`, micros(tx.now), micros(idle))
 	return err
 }
+
+// Sessions lists the sessions of an account, the one that was used last first.
+func (tx *Tx) Sessions(accountID int64) ([]Session, error) {
+	return list(tx, `SELECT hash, account_id, address, agent, created_at, used_at, expires_at FROM session
+		WHERE account_id = $1 ORDER BY used_at DESC, hash`, []any{accountID}, scanSession)
+}

@@ -210,7 +210,8 @@ func (m *matrix) prepared(p place, e entry) place {
 // users are the places of a route about one account.
 func (m *matrix) users(e entry, p *person) [][]place {
 	user := func(label string, id int64) place {
-		return place{label: label, user: id, values: map[string]string{"user_id": strconv.FormatInt(id, 10)}}
+		text := strconv.FormatInt(id, 10)
+		return place{label: label, user: id, values: map[string]string{"user_id": text, "session_id": sessionOf(text)[:16]}}
 	}
 	groups := [][]place{{user("other", m.other), user("absent", 7_999_904)}}
 	if p.id.Kind == core.KindUser && e.rule.scope != onSystem {

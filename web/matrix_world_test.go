@@ -191,6 +191,7 @@ func (w *world) settle(t *testing.T) {
 	w.foreign = w.addProject(t, keeper, theirs+"-vault", theirs+"-app", theirs+"-tag", false)
 	w.strange = w.newUpload(t, w.foreign.values["repository"])
 	w.enrol(t)
+	w.addSessions(t)
 	w.absent = place{label: "absent", values: map[string]string{
 		"project": nobody + "-place", "project_id": "7999901", "repository_name": nobody + "-image", "reference": digestOf(nobody),
 		"tag_name": nobody + "-label", "mid": "7999902", "robot_id": "7999903", "blob": digestOf(nobody), "layer": digestOf(nobody),
@@ -207,6 +208,28 @@ func (w *world) addGC(t *testing.T) string {
 		t.Fatal(err)
 	}
 	return strconv.FormatInt(id, 10)
+}
+
+// sessionOf is the hash of a session of the account with that id.
+func sessionOf(account string) string {
+	return strings.TrimPrefix(digestOf("session "+account), "sha256:")
+}
+
+// addSessions signs every account in at a browser.
+func (w *world) addSessions(t *testing.T) {
+	t.Helper()
+	err := w.store.Update(t.Context(), func(tx *store.Tx) error {
+		users, _, err := tx.Users(core.Query{Page: 1, PageSize: core.MaxPageSize})
+		for _, u := range users {
+			if err == nil {
+				err = tx.CreateSession(store.Session{Hash: sessionOf(strconv.FormatInt(u.ID, 10)), AccountID: u.ID, ExpiresAt: tx.Now().Add(time.Hour)}, 1)
+			}
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 // complete adds the values that follow from others.

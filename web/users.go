@@ -26,10 +26,15 @@ func (h *api) userRoutes() []route {
 		{http.MethodPut, "/users/:user_id/password", h.changePassword},
 		{http.MethodPut, "/users/:user_id/sysadmin", h.setSysAdmin},
 		{http.MethodPut, "/users/:user_id/cli_secret", h.setCLISecret},
+		{http.MethodDelete, "/users/:user_id/cli_secret", h.removeCLISecret},
+		{http.MethodPut, "/users/:user_id/disabled", h.setDisabled},
+		{http.MethodGet, "/users/:user_id/sessions", h.listSessions},
+		{http.MethodDelete, "/users/:user_id/sessions", h.endSessions},
+		{http.MethodDelete, "/users/:user_id/sessions/:session_id", h.endOneSession},
 	}
 }
 
-// userJSON is Harbor's UserResp.
+// userJSON is Harbor's UserResp, with what Harbor does not have.
 type userJSON struct {
 	UserID          int64     `json:"user_id"`
 	Username        string    `json:"username"`
@@ -38,13 +43,14 @@ type userJSON struct {
 	Comment         string    `json:"comment"`
 	SysadminFlag    bool      `json:"sysadmin_flag"`
 	AdminRoleInAuth bool      `json:"admin_role_in_auth"`
+	Disabled        bool      `json:"disabled"`
 	CreationTime    time.Time `json:"creation_time"`
 	UpdateTime      time.Time `json:"update_time"`
 }
 
 func newUserJSON(u core.User) userJSON {
 	return userJSON{UserID: u.ID, Username: u.Username, Email: u.Email, Realname: u.Realname, Comment: u.Comment,
-		SysadminFlag: u.SysAdmin, CreationTime: u.CreatedAt, UpdateTime: u.UpdatedAt}
+		SysadminFlag: u.SysAdmin, Disabled: u.Disabled, CreationTime: u.CreatedAt, UpdateTime: u.UpdatedAt}
 }
 
 // foundUserJSON is Harbor's UserSearchRespItem.
@@ -225,4 +231,74 @@ func (h *api) setCLISecret(c echo.Context) error {
 	return changeUser(c, func(id int64, body secretJSON) error {
 		return h.app.SetCLISecret(c.Request().Context(), caller(c), id, body.Secret)
 	})
+}
+
+func (h *api) removeCLISecret(c echo.Context) error {
+	id, err := pathID(c, "user_id")
+	if err != nil {
+		return err
+	}
+	if err := h.app.RemoveCLISecret(c.Request().Context(), caller(c), id); err != nil {
+		return err
+	}
+	return c.NoContent(http.StatusOK)
+}
+
+// disabledJSON says whether an account admits nobody.
+type disabledJSON struct {
+	Disabled *bool `json:"disabled"`
+}
+
+func (h *api) setDisabled(c echo.Context) error {
+	return changeUser(c, func(id int64, body disabledJSON) error {
+		if body.Disabled == nil {
+			return core.Errorf(core.CodeBadRequest, "the body needs the field disabled with true or false")
+		}
+		return h.app.SetDisabled(c.Request().Context(), caller(c), id, *body.Disabled)
+	})
+}
+
+// sessionJSON is a browser in which an account is signed in.
+type sessionJSON struct {
+	ID           string    `json:"id"`
+	Address      string    `json:"client_address"`
+	Agent        string    `json:"client"`
+	CreationTime time.Time `json:"creation_time"`
+	LastUsed     time.Time `json:"last_used"`
+}
+
+func (h *api) listSessions(c echo.Context) error {
+	id, err := pathID(c, "user_id")
+	if err != nil {
+		return err
+	}
+	sessions, err := h.app.Sessions(c.Request().Context(), caller(c), id)
+	if err != nil {
+		return err
+	}
+	return c.JSON(http.StatusOK, mapAll(sessions, func(s app.BrowserSession) sessionJSON {
+		return sessionJSON{s.ID, s.Address, s.Agent, s.CreatedAt, s.UsedAt}
+	}))
+}
+
+func (h *api) endSessions(c echo.Context) error {
+	id, err := pathID(c, "user_id")
+	if err != nil {
+		return err
+	}
+	if err := h.app.EndSessions(c.Request().Context(), caller(c), id, ""); err != nil {
+		return err
+	}
+	return c.NoContent(http.StatusOK)
+}
+
+func (h *api) endOneSession(c echo.Context) error {
+	id, err := pathID(c, "user_id")
+	if err != nil {
+		return err
+	}
+	if err := h.app.EndSession(c.Request().Context(), caller(c), id, c.Param("session_id")); err != nil {
+		return err
+	}
+	return c.NoContent(http.StatusOK)
 }

@@ -48,7 +48,8 @@ func TestUserLifecycle(t *testing.T) {
 func TestUserFieldsAreHarbors(t *testing.T) {
 	s := newServer(t)
 	got := get[map[string]any](t, s, "/api/v2.0/users/1", "admin")
-	for _, name := range []string{"user_id", "username", "email", "realname", "comment", "sysadmin_flag", "admin_role_in_auth", "creation_time", "update_time"} {
+	for _, name := range []string{"user_id", "username", "email", "realname", "comment", "sysadmin_flag", "admin_role_in_auth", "creation_time", "update_time",
+		"disabled"} { // the last is our own
 		if _, ok := got[name]; !ok {
 			t.Errorf("there is no %s", name)
 		}

@@ -139,6 +139,9 @@ func userCandidate(tx *store.Tx, t attempt) (candidate, error) {
 	if !t.interactive {
 		who.secret = u.Credential.SecretHash
 	}
+	if u.Disabled {
+		who.refused = disabledAccount(u.Username)
+	}
 	return who, nil
 }
 

@@ -38,10 +38,14 @@ func (a *App) session(tx *store.Tx, c core.Caller) (*session, error) {
 	case core.KindSystem:
 		s.username, s.sysadmin = "system", true
 	case core.KindUser:
-		var err error
-		if s.username, s.sysadmin, err = tx.UserAccess(c.ID); err != nil {
+		u, err := tx.UserAccess(c.ID)
+		if err != nil {
 			return nil, gone(err)
 		}
+		if u.Disabled {
+			return nil, disabledAccount(u.Username)
+		}
+		s.username, s.sysadmin = u.Username, u.SysAdmin
 	case core.KindRobot:
 		r, err := tx.Robot(c.ID)
 		if err != nil {
@@ -62,6 +66,14 @@ func gone(err error) error {
 		return core.Errorf(core.CodeUnauthorized, "this account does not exist any more; sign in with another one")
 	}
 	return err
+}
+
+// ErrDisabled is within the error of an account that is disabled.
+var ErrDisabled = errors.New("the account is disabled")
+
+func disabledAccount(username string) error {
+	return &core.Error{Code: core.CodeUnauthorized, Err: ErrDisabled,
+		Message: fmt.Sprintf("the account %s is disabled; a system administrator can enable it", core.Clip(username, 64))}
 }
 
 func usable(r core.Robot, tx *store.Tx) error {

@@ -14,6 +14,9 @@ import (
 // they are for programs, which do not mind long ones.
 const minSecretChars = 20
 
+// CheckPassword says whether a new password obeys the rule of passwords.
+func CheckPassword(password string) error { return auth.CheckPassword(password) }
+
 // errChanged is for an account that two callers changed at the same time.
 func errChanged() error {
 	return core.Errorf(core.CodeConflict, "the password was changed by someone else at the same moment; try again")
@@ -115,6 +118,31 @@ func (a *App) SetCLISecret(ctx context.Context, c core.Caller, id int64, secret 
 	})
 }
 
+// NewCLISecret sets a secret made for the account in place of the one it has,
+// and returns it: nobody can read it later.
+func (a *App) NewCLISecret(ctx context.Context, c core.Caller, id int64) (string, error) {
+	secret := auth.NewSecret(secretPrefix)
+	return secret, a.SetCLISecret(ctx, c, id, secret)
+}
+
+// secretPrefix has a made secret obey the rule of passwords, whatever follows.
+const secretPrefix = "Bw1"
+
+// RemoveCLISecret leaves the account with its password only.
+func (a *App) RemoveCLISecret(ctx context.Context, c core.Caller, id int64) error {
+	return a.update(ctx, c, func(s *session) error {
+		u, err := s.account(id, core.ActUpdate)
+		if err != nil || !u.HasSecret {
+			return err
+		}
+		u.Credential.SecretHash = ""
+		if err := s.UpdateUser(u); err != nil {
+			return err
+		}
+		return s.audit(act{operation: "update", resourceType: "user", resource: u.Username, description: "CLI secret removed"})
+	})
+}
+
 // checkSecret has a secret that somebody chose be as good as a made one: only
 // such a secret may be kept as a plain hash.
 func checkSecret(secret string) error {
@@ -157,7 +185,8 @@ func (a *App) Bootstrap(ctx context.Context, password string) (created bool, err
 }
 
 // ResetPassword sets the password of the named account for an administrator at
-// the command line, ends its sessions and removes its CLI secret.
+// the command line, ends its sessions and removes its CLI secret. A disabled
+// account is enabled: it is the way back in when nobody else can.
 func (a *App) ResetPassword(ctx context.Context, username, password string) error {
 	hash, err := a.passwords.Hash(ctx, password)
 	if err != nil {
@@ -171,6 +200,7 @@ func (a *App) ResetPassword(ctx context.Context, username, password string) erro
 		if err != nil {
 			return err
 		}
+		u.Disabled = false
 		return s.setPassword(u, hash, true)
 	})
 }

@@ -37,7 +37,7 @@ func (a *App) SignIn(ctx context.Context, username, password string, origin core
 	token = auth.NewSecret("")
 	err = a.store.Update(ctx, func(tx *store.Tx) error {
 		u, err := tx.User(who.subject.ID)
-		if errors.Is(err, store.ErrNoRow) || (err == nil && u.Credential.PasswordHash != who.password) {
+		if errors.Is(err, store.ErrNoRow) || (err == nil && (u.Disabled || u.Credential.PasswordHash != who.password)) {
 			return wrongCredentials() // the account changed while the password was checked
 		}
 		if err != nil {

@@ -59,6 +59,18 @@ func (a *App) Users(ctx context.Context, c core.Caller, q core.Query) (users []c
 	return users, total, err
 }
 
+// UsersPage lists accounts by name, from a cursor of lower-case names.
+func (a *App) UsersPage(ctx context.Context, c core.Caller, filters []core.Filter, at core.Cursor) (users []core.User, beside core.Beside, err error) {
+	err = a.view(ctx, c, func(s *session) error {
+		if err := s.onSystem(core.ResUser, core.ActList); err != nil {
+			return err
+		}
+		users, beside, err = s.Tx.UsersPage(filters, at)
+		return err
+	})
+	return users, beside, err
+}
+
 // SearchUsers lists accounts whose name contains part, for anyone signed in: a
 // project's administrator has to find new members. Transports show no more of
 // them than id and name.
@@ -225,9 +237,36 @@ func (a *App) SetSysAdmin(ctx context.Context, c core.Caller, id int64, admin bo
 	})
 }
 
+// SetDisabled keeps everyone out of an account, or lets them in again. What it
+// owns and is a member of stays; its sessions end. Neither one's own account
+// nor the last system admin can be disabled.
+func (a *App) SetDisabled(ctx context.Context, c core.Caller, id int64, disabled bool) error {
+	return a.update(ctx, c, func(s *session) error {
+		if err := s.onSystem(core.ResUser, core.ActUpdate); err != nil {
+			return err
+		}
+		u, err := s.account(id, core.ActUpdate)
+		if err != nil || u.Disabled == disabled {
+			return err
+		}
+		if s.owns(id) {
+			return core.Errorf(core.CodeForbidden, "%s is your own account; another administrator has to disable it", u.Username)
+		}
+		if err := s.keepsAdmin(u); err != nil {
+			return err
+		}
+		u.Disabled = disabled
+		if err := s.saveAndSignOut(u); err != nil {
+			return err
+		}
+		return s.audit(act{operation: "update", resourceType: "user", resource: u.Username,
+			description: fmt.Sprintf("disabled: %t -> %t", !disabled, disabled)})
+	})
+}
+
 // keepsAdmin refuses to lose the last system admin with u.
 func (s *session) keepsAdmin(u core.User) error {
-	if !u.SysAdmin {
+	if !u.SysAdmin || u.Disabled {
 		return nil
 	}
 	_, admins, err := s.CountUsers()

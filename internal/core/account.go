@@ -15,6 +15,7 @@ type User struct {
 	Realname   string
 	Comment    string
 	SysAdmin   bool
+	Disabled   bool // admits nobody
 	HasSecret  bool // a CLI secret has been made
 	CreatedAt  time.Time
 	UpdatedAt  time.Time
