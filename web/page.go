@@ -32,6 +32,8 @@ func (h *api) pages() []page {
 		h.loginPages(),
 		h.overviewPages(),
 		h.projectPages(),
+		h.profilePages(),
+		h.userPages(),
 	)
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/breakwater-registry/breakwater/internal/app"
 	"github.com/breakwater-registry/breakwater/internal/core"
 	"github.com/breakwater-registry/breakwater/internal/httpx"
 	"github.com/breakwater-registry/breakwater/web/ui"
@@ -36,6 +37,8 @@ func (h *api) loginPage(c echo.Context) error {
 	switch {
 	case c.QueryParam("ended") != "":
 		view.Message = &ui.Notice{Kind: "info", Title: i18n.T(ctx, "login.ended"), Text: i18n.T(ctx, "login.ended.text")}
+	case c.QueryParam("changed") != "":
+		view.Message = &ui.Notice{Kind: "ok", Title: i18n.T(ctx, "login.changed"), Text: i18n.T(ctx, "login.changed.text")}
 	case c.QueryParam("bye") != "":
 		view.Message = &ui.Notice{Kind: "ok", Title: i18n.T(ctx, "login.signed-out")}
 	}
@@ -89,6 +92,10 @@ func refusal(c echo.Context, err error) (int, *ui.Notice) {
 		setRetryAfter(c, late.RetryAfter())
 		return http.StatusTooManyRequests, &ui.Notice{Kind: "danger", Title: i18n.T(ctx, "login.wait"),
 			Text: i18n.T(ctx, "login.wait.text", i18n.Span(max(time.Second, late.RetryAfter()))), Assertive: true}
+	}
+	if errors.Is(err, app.ErrDisabled) {
+		return http.StatusForbidden, &ui.Notice{Kind: "danger", Title: i18n.T(ctx, "login.disabled"),
+			Text: i18n.T(ctx, "login.disabled.text"), Assertive: true}
 	}
 	if core.ErrorCode(err) == core.CodeUnauthorized {
 		return http.StatusUnprocessableEntity, &ui.Notice{Kind: "danger", Title: i18n.T(ctx, "login.wrong"),

@@ -12,6 +12,8 @@ import (
 const (
 	sectionOverview = "overview"
 	sectionProjects = "projects"
+	sectionProfile  = "profile"
+	sectionUsers    = "users"
 )
 
 // navEntry is one entry of the navigation. Its text is frame.nav.SECTION.
@@ -29,7 +31,9 @@ func mainEntries() []navEntry {
 
 // adminEntries are there for those who administer the registry.
 func adminEntries() []navEntry {
-	return []navEntry{}
+	return []navEntry{
+		{sectionUsers, "/users", "users"},
+	}
 }
 
 // navigation is the navigation of one reader.

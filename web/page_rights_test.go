@@ -35,6 +35,24 @@ var pageTable = map[string]pageEntry{
 	"GET /projects":     {rule: rule{scope: aUser}},
 	"GET /projects/new": {rule: rule{scope: makesProjects}},
 	"POST /projects":    {rule: rule{scope: makesProjects}, form: "name=page-made&access=private"},
+
+	"GET /profile":                {rule: rule{scope: aUser}},
+	"POST /profile":               {rule: rule{scope: aUser}, form: "email=new@example.com"},
+	"POST /profile/password":      {rule: rule{scope: aUser}, form: "current=" + password + "&password=Other-Horse-2", want: []int{303}},
+	"POST /profile/secret":        {rule: rule{scope: aUser}, want: []int{200}},
+	"POST /profile/secret/delete": {rule: rule{scope: aUser}},
+	"POST /profile/sessions":      {rule: rule{scope: aUser}},
+
+	"GET /users":                    {rule: systemWide(core.ResUser, core.ActList)},
+	"GET /users/new":                {rule: systemWide(core.ResUser, core.ActCreate)},
+	"POST /users":                   {rule: systemWide(core.ResUser, core.ActCreate), form: "username=fresh&password=" + password},
+	"GET /users/:user_id":           {rule: systemWide(core.ResUser, core.ActRead)},
+	"POST /users/:user_id":          {rule: systemWide(core.ResUser, core.ActUpdate), form: "realname=New"},
+	"POST /users/:user_id/password": {rule: systemWide(core.ResUser, core.ActUpdate), form: "password=Other-Horse-2"},
+	"POST /users/:user_id/sysadmin": {rule: rule{scope: sysadmins}, form: "sysadmin=true"},
+	"POST /users/:user_id/disabled": {rule: systemWide(core.ResUser, core.ActUpdate), form: "disabled=true"},
+	"POST /users/:user_id/sessions": {rule: systemWide(core.ResUser, core.ActUpdate)},
+	"POST /users/:user_id/delete":   {rule: systemWide(core.ResUser, core.ActDelete)},
 }
 
 // TestPageRights opens every page as every user on every kind of project. The

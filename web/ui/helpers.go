@@ -30,7 +30,7 @@ func firstLetter(name string) string {
 
 // userLinks are the entries of the account's own menu.
 func userLinks(ctx context.Context, f Frame) []NavLink {
-	var links []NavLink
+	links := []NavLink{{Path: "/profile", Icon: "user", Label: t(ctx, "profile.title")}}
 	if f.HasCA {
 		links = append(links, NavLink{Path: "/api/v2.0/systeminfo/getcert", Icon: "download", Label: t(ctx, "frame.certificate")})
 	}

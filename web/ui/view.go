@@ -146,8 +146,10 @@ type Column struct {
 }
 
 // PagerView tells where in a list the page is; links are "" where there is none.
+// Note stands in place of the numbers, where the list is not counted.
 type PagerView struct {
 	From, To, Total int64
+	Note            string
 	Previous, Next  string
 }
 
