@@ -71,7 +71,7 @@ func fsckCommand() *cobra.Command {
 	cmd.Flags().BoolVar(&o.rebuild, "rebuild", false, "make the images of a lost database again from blobs and journal")
 	cmd.Flags().BoolVar(&o.fast, "fast", false, "look at names and sizes of blob files only, not at their content")
 	cmd.Flags().IntVar(&o.jobs, "jobs", min(8, runtime.NumCPU()), "how many `files` are read at once")
-	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return failed(err) })
+	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return failed(nearestFlag(cmd, err)) })
 	return cmd
 }
 

@@ -10,6 +10,9 @@ import (
 	"runtime"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/breakwater-registry/breakwater/internal/core"
 )
 
 // version is set by the linker (see the Makefile).
@@ -36,8 +39,23 @@ func command() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
+	root.SetFlagErrorFunc(nearestFlag)
 	root.AddCommand(serveCommand(), adminCommand(), fsckCommand(), gcCommand(), healthcheckCommand(), versionCommand())
 	return root
+}
+
+// nearestFlag names the flag that was meant by one that is not known.
+func nearestFlag(cmd *cobra.Command, err error) error {
+	unknown, ok := errors.AsType[*pflag.NotExistError](err)
+	if !ok {
+		return err
+	}
+	var known []string
+	cmd.Flags().VisitAll(func(f *pflag.Flag) { known = append(known, f.Name) })
+	if best := core.Nearest(unknown.GetSpecifiedName(), known); best != "" {
+		return fmt.Errorf("%w (did you mean --%s?)", err, best)
+	}
+	return fmt.Errorf("%w; %s --help lists all", err, cmd.CommandPath())
 }
 
 func versionCommand() *cobra.Command {

@@ -105,6 +105,12 @@ func locked(err error) bool {
 	return ok && e.Code()&0xff == sqlite3.SQLITE_BUSY
 }
 
+// damaged says whether the engine cannot read its file.
+func damaged(err error) bool {
+	e, ok := errors.AsType[*sqlite.Error](err)
+	return ok && (e.Code()&0xff == sqlite3.SQLITE_NOTADB || e.Code()&0xff == sqlite3.SQLITE_CORRUPT)
+}
+
 // noSpace says whether the engine ran out of disk.
 func noSpace(err error) bool {
 	e, ok := errors.AsType[*sqlite.Error](err)

@@ -41,7 +41,12 @@ func Open(ctx context.Context, path string, journal Journal) (*Store, error) {
 	if err := createPrivate(path); err != nil {
 		return nil, err
 	}
-	return open(ctx, sqliteDialect, sqliteDSN(path, false), sqliteDSN(path, true), journal)
+	s, err := open(ctx, sqliteDialect, sqliteDSN(path, false), sqliteDSN(path, true), journal)
+	if damaged(err) {
+		return nil, &core.Error{Code: core.CodePrecondition, Err: err,
+			Message: fmt.Sprintf("the database %s is damaged: put a backup of it in place, or move it away and run breakwater fsck --rebuild, which makes the images again", path)}
+	}
+	return s, err
 }
 
 // createPrivate makes the file before SQLite would with wider permissions; the
