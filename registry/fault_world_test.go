@@ -224,7 +224,7 @@ func (w *world) open(t *testing.T) {
 	}
 	images := registry.New(registry.Options{App: w.app, Blobs: w.blobs, Tokens: tokens, Log: quiet,
 		Realm: func(*http.Request) string { return "https://registry.test/service/token" }})
-	w.server = httptest.NewUnstartedServer(httpx.Edge{Log: quiet}.Wrap(httpx.PatientBody(images)))
+	w.server = httptest.NewUnstartedServer(httpx.Edge{Log: quiet}.Wrap(httpx.Patient(images)))
 	w.server.Config.ConnState = func(conn net.Conn, s http.ConnState) {
 		if s == http.StateClosed {
 			w.closed.Store(conn.RemoteAddr().String(), true)
