@@ -35,8 +35,10 @@ var arrows = map[string][]string{
 	// fsck reads manifests as the registry does, and rows as the store has them.
 	"registry/fsck": {"internal/core", "internal/app", "registry", "registry/blobs", "registry/journal", "store"},
 	"internal/disk": {},
-	// The scanner's two files: the feeds, and what is known of the images.
+	// The scanner and its two files: the feeds, and what is known of the images.
+	"scanner":        {"internal/core", "scanner/scandb", "scanner/vulndb"},
 	"scanner/dbfile": {"internal/core"},
+	"scanner/scandb": {"internal/core", "scanner/dbfile"},
 	"scanner/vulndb": {"scanner/dbfile"},
 	"internal/jobs":  {"internal/core", "internal/app"},
 	"scanner/feeds":  {"internal/core"},

@@ -1,0 +1,315 @@
+package scanner_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/quay/claircore"
+	"github.com/quay/claircore/libvuln/driver"
+	"github.com/quay/claircore/toolkit/types"
+
+	"github.com/breakwater-registry/breakwater/internal/core"
+	"github.com/breakwater-registry/breakwater/scanner"
+	"github.com/breakwater-registry/breakwater/scanner/scandb"
+)
+
+// feed replaces what a feed of Alpine 3.11 says: NAME PACKAGE FIXED SEVERITY.
+func feed(t testing.TB, e *scanner.Engine, rows ...string) {
+	t.Helper()
+	db, err := e.Vulnerabilities(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var vulns []*claircore.Vulnerability
+	for _, row := range rows {
+		f := strings.Fields(row)
+		severity := map[string]claircore.Severity{"Unknown": claircore.Unknown, "Low": claircore.Low, "High": claircore.High}[f[3]]
+		vulns = append(vulns, &claircore.Vulnerability{Name: f[0], Updater: "alpine-main-v3.11-updater", Severity: f[3], NormalizedSeverity: severity,
+			Package: &claircore.Package{Name: f[1], Kind: types.SourcePackage}, FixedInVersion: strings.Trim(f[2], "-"), Description: "about " + f[0],
+			Dist: &claircore.Distribution{DID: "alpine", Name: "Alpine Linux", VersionID: "3.11", PrettyName: "Alpine Linux v3.11"}})
+	}
+	if _, err := db.UpdateVulnerabilities(t.Context(), "alpine-main-v3.11-updater", "", vulns); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// enrich replaces an enrichment: CVE to JSON.
+func enrich(t testing.TB, e *scanner.Engine, updater string, data map[string]string) {
+	t.Helper()
+	db, err := e.Vulnerabilities(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var records []driver.EnrichmentRecord
+	for cve, text := range data {
+		records = append(records, driver.EnrichmentRecord{Tags: []string{cve}, Enrichment: json.RawMessage(text)})
+	}
+	if _, err := db.UpdateEnrichments(t.Context(), updater, "", records); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestScan(t *testing.T) {
+	e, b := engine(t)
+	feed(t, e, "CVE-2020-1 openssl 1.1.1g-r0 Unknown", "CVE-2020-2 openssl 1.1.1a-r0 High", "CVE-2020-3 busybox 9.9-r9 Unknown",
+		"CVE-2020-4 musl 9-r0 Low", "CVE-2020-5 musl 9-r0 Unknown")
+	enrich(t, e, scanner.CVSSUpdater, map[string]string{
+		"CVE-2020-1": `{"version":"3.1","vectorString":"CVSS:3.1/AV:N","baseScore":9.8,"baseSeverity":"CRITICAL"}`,
+		"CVE-2020-4": `{"version":"3.1","vectorString":"CVSS:3.1/AV:N","baseScore":9.8,"baseSeverity":"CRITICAL"}`,
+		"CVE-2020-5": `{"version":"2.0","baseScore":5.0}`})
+	enrich(t, e, scanner.KEVUpdater, map[string]string{"CVE-2020-3": `{"cve":"CVE-2020-3"}`})
+	base := alpine(t, "openssl=1.1.1f-r0", "busybox=1.31.1-r9", "musl=1.1.24-r2")
+	image := b.image(gzipped(t, base), layer(t, file{"app", "x"}))
+	r := scan(t, e, image)
+	same(t, "findings", lines(r), []string{
+		"CVE-2020-1 Critical fixable=true kev=false", "CVE-2020-5 Medium fixable=true kev=false",
+		"CVE-2020-4 Low fixable=true kev=false", "CVE-2020-3 Unknown fixable=true kev=true"})
+	if !r.Changed {
+		t.Error("a first report is no change")
+	}
+	stored, err := e.Report(t.Context(), image.Digest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if stored.OS != "Alpine Linux v3.11" || stored.Packages != 3 || len(stored.Findings) != 4 || stored.IndexedAt.IsZero() {
+		t.Errorf("stored report %+v", stored)
+	}
+	f := stored.Findings[0]
+	if f.CVE != "CVE-2020-1" || f.Package.Name != "openssl" || f.Version != "1.1.1f-r0" || f.Fixed != "1.1.1g-r0" || f.Score != 9.8 ||
+		f.Layer != image.Layers[0] || f.Place != "lib/apk/db/installed" || f.Description != "about CVE-2020-1" || f.SourceSeverity != "Unknown" {
+		t.Errorf("stored finding %+v", f)
+	}
+	opened := b.opened
+	if again := scan(t, e, image); again.Changed || b.opened != opened {
+		t.Errorf("the second scan: changed %v, opened %d layers", again.Changed, b.opened-opened)
+	}
+}
+
+func TestLayersInEveryFormat(t *testing.T) {
+	for name, pack := range map[string]func(testing.TB, []byte) []byte{
+		"tar": func(_ testing.TB, b []byte) []byte { return b }, "gzip": gzipped, "zstd": zstded} {
+		t.Run(name, func(t *testing.T) {
+			e, b := engine(t)
+			feed(t, e, "CVE-2020-1 openssl 2-r0 High")
+			same(t, "findings", lines(scan(t, e, b.image(pack(t, alpine(t, "openssl=1-r0"))))), []string{"CVE-2020-1 High fixable=true kev=false"})
+			left, err := os.ReadDir(e.TempDir())
+			if err != nil || len(left) != 0 {
+				t.Errorf("left behind: %v, %v", left, err)
+			}
+		})
+	}
+}
+
+// The upper layer replaces the package database, and the same layer twice is
+// the same layer.
+func TestUpperLayerWins(t *testing.T) {
+	e, b := engine(t)
+	feed(t, e, "CVE-2020-1 openssl 2-r0 High", "CVE-2020-2 musl 2-r0 High")
+	old, fixed := alpine(t, "openssl=1-r0", "musl=1-r0"), alpine(t, "openssl=2-r0", "musl=1-r0")
+	same(t, "findings", lines(scan(t, e, b.image(old, fixed, fixed))), []string{"CVE-2020-2 High fixable=true kev=false"})
+}
+
+func TestRematch(t *testing.T) {
+	e, b := engine(t)
+	feed(t, e, "CVE-2020-1 openssl 2-r0 High")
+	first := b.image(alpine(t, "openssl=1-r0"))
+	second := b.image(alpine(t, "musl=1-r0"))
+	for _, image := range []scanner.Image{first, second} {
+		scan(t, e, image)
+	}
+	b.content = nil // no layer is read again
+	rematch := func() map[string]bool {
+		t.Helper()
+		seen := map[string]bool{}
+		err := e.Rematch(t.Context(), func(_ context.Context, r *scanner.Result) error {
+			seen[r.Report.Digest] = r.Changed
+			return nil
+		}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return seen
+	}
+	if seen := rematch(); len(seen) != 0 {
+		t.Errorf("without news, matched again: %v", seen)
+	}
+	feed(t, e, "CVE-2020-1 openssl 2-r0 High", "CVE-2020-2 musl - High")
+	if seen := rematch(); len(seen) != 2 || seen[first.Digest] || !seen[second.Digest] {
+		t.Errorf("matched again: %v", seen)
+	}
+	report, err := e.Report(t.Context(), second.Digest)
+	if err != nil || len(report.Findings) != 1 || report.Findings[0].Fixed != "" || report.IndexedAt.IsZero() {
+		t.Errorf("report %+v, %v", report, err)
+	}
+	feed(t, e)
+	stopped := errors.New("stopped")
+	if err := e.Rematch(t.Context(), func(context.Context, *scanner.Result) error { return stopped }, nil); !errors.Is(err, stopped) {
+		t.Errorf("rematch returned %v", err)
+	}
+	if seen := rematch(); len(seen) != 2 {
+		t.Errorf("after the interruption, matched again: %v", seen)
+	}
+}
+
+func TestSearch(t *testing.T) {
+	e, b := engine(t)
+	feed(t, e, "CVE-2020-1 openssl 2-r0 High", "CVE-2020-2 openssl - Low", "CVE-2020-3 musl 2-r0 High")
+	one, two := b.image(alpine(t, "openssl=1-r0", "musl=1-r0")), b.image(alpine(t, "openssl=1-r0"))
+	scan(t, e, one)
+	scan(t, e, two)
+	yes := true
+	for name, tc := range map[string]struct {
+		query scandb.Query
+		want  int
+	}{
+		"all":              {scandb.Query{}, 5},
+		"a CVE":            {scandb.Query{CVE: "cve-2020-1"}, 2},
+		"a package":        {scandb.Query{Package: "musl"}, 1},
+		"one image":        {scandb.Query{Digests: []string{two.Digest}}, 2},
+		"no image":         {scandb.Query{Digests: []string{}}, 0},
+		"a severity":       {scandb.Query{Severities: []core.Severity{core.SeverityHigh, core.SeverityCritical}}, 3},
+		"fixable":          {scandb.Query{Fixable: &yes}, 3},
+		"exploited":        {scandb.Query{KEV: &yes}, 0},
+		"by score":         {scandb.Query{MinScore: 1}, 0},
+		"SQL is only text": {scandb.Query{CVE: "' OR 1=1 --", Package: `"'`}, 0},
+	} {
+		page, total, err := e.Search(t.Context(), tc.query)
+		if err != nil || total != tc.want || len(page) != tc.want {
+			t.Errorf("%s: %d findings of %d, %v", name, len(page), total, err)
+		}
+	}
+	for _, order := range []scandb.Sort{scandb.SortSeverity, scandb.SortCVE, scandb.SortPackage, scandb.SortScore, scandb.SortFixed} {
+		page, total, err := e.Search(t.Context(), scandb.Query{Sort: order, Limit: 2, Offset: 4})
+		if err != nil || total != 5 || len(page) != 1 {
+			t.Errorf("by %s: the last page has %d of %d, %v", order, len(page), total, err)
+		}
+	}
+	if _, _, err := e.Search(t.Context(), scandb.Query{Sort: "1; DROP TABLE finding"}); core.ErrorCode(err) != core.CodeBadRequest {
+		t.Errorf("a strange order: %v", err)
+	}
+	common, err := e.CommonCVEs(t.Context(), nil, core.SeverityHigh, 1)
+	if err != nil || len(common) != 1 || common[0].CVE != "CVE-2020-1" || common[0].Images != 2 {
+		t.Errorf("common: %+v, %v", common, err)
+	}
+}
+
+func TestForget(t *testing.T) {
+	e, b := engine(t)
+	feed(t, e, "CVE-2020-1 openssl 2-r0 High")
+	one, two := b.image(alpine(t, "openssl=1-r0")), b.image(alpine(t, "openssl=1-r0"), layer(t, file{"x", "y"}))
+	scan(t, e, one)
+	scan(t, e, two)
+	if err := e.Forget(t.Context(), one.Digest, "sha256:"+strings.Repeat("0", 64)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := e.Report(t.Context(), one.Digest); !core.IsNotFound(err) {
+		t.Errorf("the report of a forgotten image: %v", err)
+	}
+	if _, err := e.IndexReport(t.Context(), one.Digest); !core.IsNotFound(err) {
+		t.Errorf("the index report of a forgotten image: %v", err)
+	}
+	known, err := e.Known(t.Context())
+	if err != nil || len(known) != 1 || known[0] != two.Digest {
+		t.Errorf("known: %v, %v", known, err)
+	}
+	opened := b.opened
+	same(t, "findings of the other", lines(scan(t, e, two)), []string{"CVE-2020-1 High fixable=true kev=false"})
+	if b.opened != opened {
+		t.Error("a layer that the other image shares was read again")
+	}
+}
+
+// Images that cannot be read, each with its own reason, and an innocent one
+// after them.
+func TestHostileImages(t *testing.T) {
+	e, b := engine(t, func(o *scanner.Options) { o.MaxImage = 1 << 20; o.Timeout = time.Minute })
+	feed(t, e, "CVE-2020-1 openssl 2-r0 High")
+	good := alpine(t, "openssl=1-r0")
+	packed := gzipped(t, good)
+	absent := b.image(good)
+	absent.Layers = []string{"sha256:" + strings.Repeat("1", 64)}
+	for name, tc := range map[string]struct {
+		image       scanner.Image
+		code        core.Code
+		unscannable bool
+	}{
+		"bomb":           {b.image(gzipped(t, make([]byte, 64<<20))), core.CodeTooLarge, false},
+		"zstd bomb":      {b.image(zstded(t, make([]byte, 64<<20))), core.CodeTooLarge, false},
+		"two halves":     {b.image(gzipped(t, append(good, make([]byte, 600<<10)...)), gzipped(t, append(alpine(t, "a=1"), make([]byte, 600<<10)...))), core.CodeTooLarge, false},
+		"too large":      {b.image(append(good[:len(good):len(good)], make([]byte, 2<<20)...)), core.CodeTooLarge, false},
+		"truncated gzip": {b.image(packed[:len(packed)/2]), core.CodeInternal, false},
+		"no archive":     {b.image([]byte(strings.Repeat(`{"json": true}`, 100))), core.CodePrecondition, true},
+		"absent layer":   {absent, core.CodeNotFound, false},
+		"no layers":      {scanner.Image{Digest: "sha256:" + strings.Repeat("2", 64)}, core.CodePrecondition, true},
+		"no digest":      {scanner.Image{Digest: "../../etc", Layers: []string{"sha256:" + strings.Repeat("3", 64)}}, core.CodeBadRequest, false},
+	} {
+		_, err := e.Scan(t.Context(), tc.image)
+		if err == nil || core.ErrorCode(err) != tc.code || errors.Is(err, scanner.ErrUnscannable) != tc.unscannable {
+			t.Errorf("%s: %s unscannable=%v: %v", name, core.ErrorCode(err), errors.Is(err, scanner.ErrUnscannable), err)
+		}
+	}
+	same(t, "an innocent image", lines(scan(t, e, b.image(packed))), []string{"CVE-2020-1 High fixable=true kev=false"})
+	left, err := os.ReadDir(e.TempDir())
+	if err != nil || len(left) != 0 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+}
+
+func TestFullDisk(t *testing.T) {
+	free := int64(1)
+	e, b := engine(t, func(o *scanner.Options) { o.Free = func() (int64, error) { return free, nil } })
+	image := b.image(gzipped(t, alpine(t, "openssl=1-r0")))
+	if _, err := e.Scan(t.Context(), image); core.ErrorCode(err) != core.CodeNoSpace {
+		t.Errorf("on a full disk: %v", err)
+	}
+	free = 1 << 40
+	scan(t, e, image)
+}
+
+func TestDeadline(t *testing.T) {
+	e, b := engine(t, func(o *scanner.Options) { o.Timeout = time.Nanosecond })
+	_, err := e.Scan(t.Context(), b.image(alpine(t, "openssl=1-r0")))
+	if core.ErrorCode(err) != core.CodeUnavailable || !strings.Contains(err.Error(), "took longer") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestNothingIsOpenedAtTheStart(t *testing.T) {
+	data := t.TempDir()
+	e, _ := engine(t, func(o *scanner.Options) { o.Data = data })
+	for _, name := range []string{scanner.CVEFile, scanner.ScanFile} {
+		if _, err := os.Stat(filepath.Join(data, name)); err == nil {
+			t.Errorf("%s was made before it was needed", name)
+		}
+	}
+	if _, err := e.Known(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestMappingFiles(t *testing.T) {
+	e, _ := engine(t)
+	for _, bad := range []string{"", "{}", "[]", "<html>", `{"data": 1}`} {
+		if _, err := e.SetMapping(t.Context(), scanner.RepositoryMapping, []byte(bad)); core.ErrorCode(err) != core.CodeBadRequest {
+			t.Errorf("%q: %v", bad, err)
+		}
+	}
+	if _, err := e.SetMapping(t.Context(), "../passwd", []byte(`{"data":{}}`)); core.ErrorCode(err) != core.CodeBadRequest {
+		t.Errorf("another file: %v", err)
+	}
+	content := []byte(`{"data":{"rhel-8-for-x86_64-baseos-rpms":{"cpes":["cpe:/o:redhat:enterprise_linux:8::baseos"]}}}`)
+	for _, want := range []bool{true, false} {
+		if changed, err := e.SetMapping(t.Context(), scanner.RepositoryMapping, content); changed != want || err != nil {
+			t.Errorf("changed %v, %v", changed, err)
+		}
+	}
+	if got, err := e.Mapping(scanner.RepositoryMapping); err != nil || string(got) != string(content) {
+		t.Errorf("mapping %q, %v", got, err)
+	}
+}
