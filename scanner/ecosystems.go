@@ -22,9 +22,6 @@ import (
 // ecosystems are all that claircore knows, nodejs included, which it does not
 // turn on itself. Each scanner is made and configured once, and guarded.
 func (e *Engine) ecosystems(ctx context.Context) ([]*indexer.Ecosystem, error) {
-	if err := e.seedMappings(); err != nil {
-		return nil, err
-	}
 	list := []*indexer.Ecosystem{
 		dpkg.NewEcosystem(ctx), alpine.NewEcosystem(ctx), rhel.NewEcosystem(ctx), rpm.NewEcosystem(ctx), python.NewEcosystem(ctx),
 		java.NewEcosystem(ctx), rhcc.NewEcosystem(ctx), gobin.NewEcosystem(ctx), ruby.NewEcosystem(ctx), nodejs.NewEcosystem(ctx),

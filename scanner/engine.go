@@ -85,6 +85,8 @@ type opened struct {
 	scans *scandb.Store
 	index *libindex.Libindex
 	match *libvuln.Libvuln
+	// mappings are the states of the mapping files that index has read.
+	mappings map[string]string
 }
 
 // Open prepares an engine. It opens no database yet, and removes what a crash
@@ -147,6 +149,9 @@ func (e *Engine) openAll(ctx context.Context) (_ *opened, err error) {
 		return nil, err
 	}
 	if o.scans, err = scandb.Open(ctx, filepath.Join(e.options.Data, ScanFile), e.options.Log); err != nil {
+		return nil, err
+	}
+	if o.mappings, err = e.stampMappings(ctx, o.scans); err != nil {
 		return nil, err
 	}
 	if o.index, err = e.newIndexer(ctx, o.scans); err != nil {

@@ -1,21 +1,21 @@
 package scanner
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 
-	"github.com/breakwater-registry/breakwater/internal/core"
+	"github.com/breakwater-registry/breakwater/scanner/scandb"
 )
 
 // Red Hat says in two files which repositories and containers belong to which
 // product. Without their content RHEL images match nothing; without the files
-// no image can be indexed at all, so empty ones are there from the start.
+// no image can be indexed at all, so empty ones are there from the start. The
+// feeds replace them.
 const (
 	RepositoryMapping = "repository-to-cpe.json"
 	ContainerMapping  = "container-name-repos-map.json"
@@ -23,90 +23,73 @@ const (
 
 const emptyMapping = `{"data":{}}`
 
-// mappingFile is the path of one of the files.
-func (e *Engine) mappingFile(name string) string {
-	return filepath.Join(e.options.Data, "feeds", name)
+// mappingScanners are the scanners that read the files, by the name of the file.
+var mappingScanners = map[string]string{
+	RepositoryMapping: "rhel-repository-scanner",
+	ContainerMapping:  "rhel_containerscanner",
 }
 
-func (e *Engine) seedMappings() error {
-	for _, name := range []string{RepositoryMapping, ContainerMapping} {
-		_, err := os.Stat(e.mappingFile(name))
-		if err == nil {
-			continue
-		}
+// MappingDir is the folder of the mapping files. Whoever puts a new file there,
+// by renaming, need not tell: the next scan reads it, and looks again at what
+// was scanned with the old one when that is scanned the next time.
+func (e *Engine) MappingDir() string { return filepath.Join(e.options.Data, "feeds") }
+
+func (e *Engine) mappingFile(name string) string { return filepath.Join(e.MappingDir(), name) }
+
+// stampMappings makes the files that are missing and returns the state of each:
+// its size and time. What was found with a file in another state is forgotten.
+func (e *Engine) stampMappings(ctx context.Context, scans *scandb.Store) (map[string]string, error) {
+	stamps := map[string]string{}
+	for name, scanner := range mappingScanners {
+		info, err := os.Stat(e.mappingFile(name))
 		if errors.Is(err, fs.ErrNotExist) {
-			err = e.writeMapping(name, []byte(emptyMapping))
+			if err = e.seedMapping(name); err == nil {
+				info, err = os.Stat(e.mappingFile(name))
+			}
 		}
 		if err != nil {
-			return fmt.Errorf("mapping file %s: %w", name, err)
+			return nil, fmt.Errorf("mapping file %s: %w", name, err)
+		}
+		stamps[name] = fmt.Sprintf("%d %d", info.Size(), info.ModTime().UnixMicro())
+		if err := scans.SetInput(ctx, scanner, stamps[name]); err != nil {
+			return nil, fmt.Errorf("mapping file %s: %w", name, err)
 		}
 	}
-	return nil
+	return stamps, nil
 }
 
-// Mapping returns the content of one of the mapping files.
-func (e *Engine) Mapping(name string) ([]byte, error) {
-	if err := e.seedMappings(); err != nil {
-		return nil, err
+func (e *Engine) seedMapping(name string) error {
+	if err := os.MkdirAll(e.MappingDir(), 0o700); err != nil {
+		return err
 	}
-	return os.ReadFile(e.mappingFile(name))
+	return os.WriteFile(e.mappingFile(name), []byte(emptyMapping), 0o600)
 }
 
-// SetMapping replaces one of the mapping files and says whether that changes
-// anything; content that is no mapping is refused with core.CodeBadRequest.
-// After a change, what was found with the old file is forgotten, so that the
-// next scan of an image looks at it again: scan all images then.
-func (e *Engine) SetMapping(ctx context.Context, name string, content []byte) (changed bool, err error) {
-	scanners := map[string]string{RepositoryMapping: "rhel-repository-scanner", ContainerMapping: "rhel_containerscanner"}
-	if scanners[name] == "" {
-		return false, core.Errorf(core.CodeBadRequest, "%q is none of the mapping files %s and %s", core.Clip(name, 64), RepositoryMapping, ContainerMapping)
-	}
-	var mapping struct {
-		Data map[string]json.RawMessage `json:"data"`
-	}
-	if err := json.Unmarshal(content, &mapping); err != nil || mapping.Data == nil {
-		return false, core.Errorf(core.CodeBadRequest, `the file %s is not a mapping by Red Hat: it must be JSON with an object "data"`, name)
-	}
-	if old, err := e.Mapping(name); err != nil || bytes.Equal(old, content) {
-		return false, err
-	}
-	if err := e.writeMapping(name, content); err != nil {
-		return false, fmt.Errorf("mapping file %s: %w", name, err)
-	}
-	return true, e.reindex(ctx, scanners[name])
-}
-
-// reindex makes an indexer that has read the mapping files again, and forgets
-// that the scanner has seen anything.
-func (e *Engine) reindex(ctx context.Context, scanner string) error {
+// openToScan is open with an indexer that has read the mapping files as they
+// are. Running scans keep the one they have. When a new file cannot be read,
+// the old indexer stays.
+func (e *Engine) openToScan(ctx context.Context) (*opened, error) {
 	o, err := e.open(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if err := o.scans.ForgetScanner(ctx, scanner); err != nil {
-		return err
-	}
-	index, err := e.newIndexer(ctx, o.scans)
+	stamps, err := e.stampMappings(ctx, o.scans)
 	if err != nil {
-		return fmt.Errorf("prepare the indexer: %w", err)
+		return nil, err
 	}
 	e.mutex.Lock()
 	defer e.mutex.Unlock()
-	fresh := *o // running scans keep what they have
-	fresh.index = index
+	if e.closed || maps.Equal(stamps, e.opened.mappings) {
+		return e.opened, nil
+	}
+	fresh := *e.opened
+	fresh.mappings = stamps
+	index, err := e.newIndexer(ctx, fresh.scans)
+	if err != nil {
+		e.options.Log.Error("a mapping file of Red Hat cannot be used; scans go on with the old one", "error", err)
+	} else {
+		fresh.index = index
+	}
 	e.opened = &fresh
-	return nil
-}
-
-// writeMapping replaces the file at once, so that nobody reads half of it.
-func (e *Engine) writeMapping(name string, content []byte) error {
-	target := e.mappingFile(name)
-	if err := os.MkdirAll(filepath.Dir(target), 0o700); err != nil {
-		return err
-	}
-	temp := target + ".new"
-	if err := os.WriteFile(temp, content, 0o600); err != nil {
-		return err
-	}
-	return os.Rename(temp, target)
+	return e.opened, nil
 }

@@ -50,7 +50,7 @@ func (r *Result) Feed() string { return strconv.FormatInt(r.Report.Feed, 10) }
 // An error with ErrUnscannable in its chain is final. What is wrong with one
 // image has no effect on others.
 func (e *Engine) Scan(ctx context.Context, image Image) (*Result, error) {
-	o, err := e.open(ctx)
+	o, err := e.openToScan(ctx)
 	if err != nil {
 		return nil, err
 	}

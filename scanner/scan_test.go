@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,7 +12,9 @@ import (
 	"time"
 
 	"github.com/quay/claircore"
+	"github.com/quay/claircore/indexer"
 	"github.com/quay/claircore/libvuln/driver"
+	"github.com/quay/claircore/rhel"
 	"github.com/quay/claircore/toolkit/types"
 
 	"github.com/breakwater-registry/breakwater/internal/core"
@@ -293,23 +296,47 @@ func TestNothingIsOpenedAtTheStart(t *testing.T) {
 	}
 }
 
+// A new mapping file is used by the next scan, which then looks at old layers
+// again: the mapping decides what is found in them.
 func TestMappingFiles(t *testing.T) {
-	e, _ := engine(t)
-	for _, bad := range []string{"", "{}", "[]", "<html>", `{"data": 1}`} {
-		if _, err := e.SetMapping(t.Context(), scanner.RepositoryMapping, []byte(bad)); core.ErrorCode(err) != core.CodeBadRequest {
-			t.Errorf("%q: %v", bad, err)
+	data := t.TempDir()
+	e, b := engine(t, func(o *scanner.Options) { o.Data = data })
+	image := b.image(layer(t,
+		file{"etc/os-release", "ID=rhel\nVERSION_ID=8.4\nNAME=\"Red Hat Enterprise Linux\"\nCPE_NAME=\"cpe:/o:redhat:enterprise_linux:8.4:GA\"\n"},
+		file{"root/buildinfo/content_manifests/ubi8.json", `{"metadata":{"image_layer_index":0},"content_sets":["rhel-8-for-x86_64-baseos-rpms"]}`}))
+	repositories := func() int {
+		t.Helper()
+		scan(t, e, image)
+		opened, err := scandb.Open(t.Context(), filepath.Join(data, scanner.ScanFile), slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer opened.Close(t.Context())
+		found, err := opened.RepositoriesByLayer(t.Context(), claircore.MustParseDigest(image.Layers[0]),
+			indexer.VersionedScanners{&rhel.RepositoryScanner{}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(found)
+	}
+	if n := repositories(); n != 0 {
+		t.Fatalf("with the empty file, %d repositories", n)
+	}
+	put := func(content string) {
+		t.Helper()
+		name := filepath.Join(e.MappingDir(), scanner.RepositoryMapping)
+		if err := errors.Join(os.WriteFile(name+".new", []byte(content), 0o600), os.Rename(name+".new", name)); err != nil {
+			t.Fatal(err)
 		}
 	}
-	if _, err := e.SetMapping(t.Context(), "../passwd", []byte(`{"data":{}}`)); core.ErrorCode(err) != core.CodeBadRequest {
-		t.Errorf("another file: %v", err)
+	put(`{"data":{"rhel-8-for-x86_64-baseos-rpms":{"cpes":["cpe:/o:redhat:enterprise_linux:8::baseos"]}}}`)
+	if n := repositories(); n != 1 {
+		t.Errorf("with the new file, %d repositories", n)
 	}
-	content := []byte(`{"data":{"rhel-8-for-x86_64-baseos-rpms":{"cpes":["cpe:/o:redhat:enterprise_linux:8::baseos"]}}}`)
-	for _, want := range []bool{true, false} {
-		if changed, err := e.SetMapping(t.Context(), scanner.RepositoryMapping, content); changed != want || err != nil {
-			t.Errorf("changed %v, %v", changed, err)
-		}
+	opened := b.opened
+	if n := repositories(); n != 1 || b.opened != opened {
+		t.Errorf("with the same file again, %d repositories, %d layers read", n, b.opened-opened)
 	}
-	if got, err := e.Mapping(scanner.RepositoryMapping); err != nil || string(got) != string(content) {
-		t.Errorf("mapping %q, %v", got, err)
-	}
+	put("this is no JSON")
+	repositories() // goes on with the old one
 }

@@ -27,6 +27,15 @@ func newConn(ctx context.Context, db *sql.DB) (*Conn, error) {
 	return &Conn{sql: c, stmts: map[string]*sql.Stmt{}}, nil
 }
 
+// close ends the statements and gives the connection back to its pool.
+func (c *Conn) close() error {
+	var errs []error
+	for _, s := range c.stmts {
+		errs = append(errs, s.Close())
+	}
+	return errors.Join(append(errs, c.sql.Close())...)
+}
+
 // Statements run without the caller's context, whose watching costs more than
 // most of them; long loops look at it themselves.
 func background() context.Context { return context.Background() }

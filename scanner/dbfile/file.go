@@ -108,11 +108,11 @@ func open(ctx context.Context, spec Spec) (_ *File, err error) {
 		return nil, wrap(err)
 	}
 	if err := prepareSchema(writer, spec); err != nil {
-		return nil, err
+		return nil, errors.Join(err, writer.close())
 	}
 	f.writer <- writer
 	if f.read, err = sql.Open("sqlite", f.dsn(true)); err != nil {
-		return nil, err
+		return nil, errors.Join(err, writer.close())
 	}
 	for range cap(f.readers) {
 		f.readers <- nil
@@ -176,8 +176,18 @@ func wrap(err error) error {
 	return err
 }
 
-// Close closes the file; running calls must have ended.
-func (f *File) Close() error { return f.closePools() }
+// Close closes the file; running calls must have ended. The file then has no
+// write-ahead log beside it.
+func (f *File) Close() error {
+	var errs []error
+	for range cap(f.readers) {
+		if c := <-f.readers; c != nil {
+			errs = append(errs, c.close())
+		}
+	}
+	errs = append(errs, (<-f.writer).close()) // last, because it empties the log
+	return errors.Join(append(errs, f.closePools())...)
+}
 
 func (f *File) closePools() error {
 	var errs []error

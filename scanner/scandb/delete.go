@@ -11,7 +11,7 @@ import (
 )
 
 // DeleteManifests implements indexer.Store: it forgets images, their reports
-// and the layers that no other image has. Unknown digests are no error.
+// and the layers that no other image has, and returns those it knew.
 func (s *Store) DeleteManifests(ctx context.Context, digests ...claircore.Digest) ([]claircore.Digest, error) {
 	deleted := make([]claircore.Digest, 0, len(digests))
 	for _, d := range digests {
@@ -23,7 +23,7 @@ func (s *Store) DeleteManifests(ctx context.Context, digests ...claircore.Digest
 			return deleteManifest(c, id)
 		})
 		if errors.Is(err, dbfile.ErrNoRow) {
-			err = nil
+			continue
 		}
 		if err != nil {
 			return deleted, fmt.Errorf("forget image %v: %w", d, err)
@@ -71,16 +71,28 @@ func deleteUnusedLayer(c *dbfile.Conn, layer int64) error {
 	return err
 }
 
-// ForgetScanner forgets what the scanner with this name found, so that it looks
-// at every layer again when the layer's image is scanned the next time.
-func (s *Store) ForgetScanner(ctx context.Context, name string) error {
+// SetInput says in what state the data is that the scanner with this name uses
+// besides the layers. In a new state it looks at every layer again when an image
+// with the layer is scanned the next time.
+func (s *Store) SetInput(ctx context.Context, scanner, state string) error {
+	var known string
+	err := s.file.Read(ctx, func(c *dbfile.Conn) error {
+		return c.Get(`SELECT state FROM input WHERE scanner = ?`, []any{scanner}, &known)
+	})
+	if err == nil && known == state {
+		return nil
+	}
+	if err != nil && !errors.Is(err, dbfile.ErrNoRow) {
+		return err
+	}
 	return s.file.Write(ctx, func(c *dbfile.Conn) error {
 		for _, table := range []string{"scanned_manifest", "scanned_layer", "package_in", "dist_in", "repo_in", "file_in"} {
-			if _, err := c.Exec(`DELETE FROM `+table+` WHERE scanner IN (SELECT id FROM scanner WHERE name = ?)`, name); err != nil {
+			if _, err := c.Exec(`DELETE FROM `+table+` WHERE scanner IN (SELECT id FROM scanner WHERE name = ?)`, scanner); err != nil {
 				return err
 			}
 		}
-		return nil
+		_, err := c.Exec(`INSERT INTO input (scanner, state) VALUES (?1, ?2) ON CONFLICT (scanner) DO UPDATE SET state = ?2`, scanner, state)
+		return err
 	})
 }
 

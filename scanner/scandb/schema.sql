@@ -7,6 +7,9 @@ CREATE TABLE scanner (
 	UNIQUE (name, version, kind)
 );
 
+-- What else a scanner's findings depend on, besides the layer.
+CREATE TABLE input (scanner TEXT PRIMARY KEY, state TEXT NOT NULL) WITHOUT ROWID;
+
 CREATE TABLE layer (id INTEGER PRIMARY KEY, hash TEXT NOT NULL UNIQUE);
 CREATE TABLE manifest (id INTEGER PRIMARY KEY, hash TEXT NOT NULL UNIQUE);
 
