@@ -187,10 +187,11 @@ func (tx *Tx) DeleteManifest(id int64) error {
 }
 
 // The manifests that are artifacts of their own: all but those that are only
-// part of an index or refer to another.
+// part of an index, refer to another or are named as its signatures.
 const (
-	hasTag     = "EXISTS (SELECT 1 FROM tag WHERE tag.manifest_id = manifest.id)"
-	isArtifact = "(" + hasTag + " OR (manifest.subject = '' AND NOT EXISTS (SELECT 1 FROM manifest_child c WHERE c.child_id = manifest.id)))"
+	hasTag     = "EXISTS (SELECT 1 FROM tag WHERE tag.manifest_id = manifest.id AND tag.signs = '')"
+	isArtifact = "(" + hasTag + " OR (manifest.subject = '' AND NOT EXISTS (SELECT 1 FROM manifest_child c WHERE c.child_id = manifest.id)" +
+		" AND NOT EXISTS (SELECT 1 FROM tag WHERE tag.manifest_id = manifest.id)))"
 )
 
 // Artifacts lists the artifacts of a repository: by default the newest first.
@@ -282,11 +283,11 @@ func (tx *Tx) Referrers(repository, digest, artifactType string, after int64, n 
 	return list(tx, `SELECT `+artifactColumns+` FROM `+artifactSource+s.clause()+` ORDER BY manifest.id LIMIT `+limit, s.args, scanArtifact)
 }
 
-// Accessories lists the manifests of the repository whose subject is digest,
-// and counts all that match.
+// Accessories lists the manifests of the repository whose subject is digest or
+// that a tag names as its signatures, and counts all that match.
 func (tx *Tx) Accessories(repositoryID int64, digest string, q core.Query) ([]core.Artifact, int64, error) {
 	s := &selection{fields: artifactFields}
 	s.where("manifest.repository_id = ?", repositoryID)
-	s.where("manifest.subject = ?", digest)
+	s.where("(manifest.subject = ? OR EXISTS (SELECT 1 FROM tag t WHERE t.manifest_id = manifest.id AND t.signs = ?))", digest, digest)
 	return listPage(tx, s, artifactColumns, artifactSource, q, "manifest.id", "manifest.id", scanArtifact)
 }

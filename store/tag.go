@@ -44,9 +44,9 @@ func (tx *Tx) SetTag(repositoryID, manifestID int64, name string) (moved bool, e
 	if before == manifestID {
 		return false, nil
 	}
-	_, err = tx.exec(`INSERT INTO tag (repository_id, manifest_id, name, pushed_at, pulled_at) VALUES ($1, $2, $3, $4, 0)
+	_, err = tx.exec(`INSERT INTO tag (repository_id, manifest_id, name, signs, pushed_at, pulled_at) VALUES ($1, $2, $3, $4, $5, 0)
 		ON CONFLICT (repository_id, name) DO UPDATE SET manifest_id = excluded.manifest_id, pushed_at = excluded.pushed_at`,
-		repositoryID, manifestID, name, micros(tx.now))
+		repositoryID, manifestID, name, core.SignedByTag(name), micros(tx.now))
 	if err != nil || before == 0 {
 		return err == nil, err
 	}

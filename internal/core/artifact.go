@@ -64,6 +64,7 @@ type Tag struct {
 	PushedAt     time.Time
 	PulledAt     time.Time // zero: never
 	Immutable    bool      // a rule of the project keeps it; not stored, set where it is shown
+	Signed       bool      // a signature of what it names counts now; not stored, set where it is shown
 }
 
 // The kinds of artifact, in Harbor's words but for signatures and

@@ -1,6 +1,24 @@
 package core
 
-import "time"
+import (
+	"regexp"
+	"strings"
+	"time"
+)
+
+var signatureTag = regexp.MustCompile(`^sha256-([0-9a-f]{64})\.sig$`)
+
+// SignedByTag returns the digest whose signatures cosign keeps below that tag;
+// empty for any other tag.
+func SignedByTag(tag string) string {
+	if match := signatureTag.FindStringSubmatch(tag); match != nil {
+		return "sha256:" + match[1]
+	}
+	return ""
+}
+
+// SignatureTag is the tag below which cosign keeps the signatures of a digest.
+func SignatureTag(digest string) string { return strings.Replace(digest, ":", "-", 1) + ".sig" }
 
 // AnchorType is a sort of thing that a project trusts signatures by.
 type AnchorType string
@@ -85,9 +103,26 @@ type Signature struct {
 	CheckedAt    time.Time
 }
 
-// Valid says whether the signature counts at that time.
-func (s Signature) Valid(now time.Time) bool {
-	return s.Verified && (s.ValidUntil.IsZero() || now.Before(s.ValidUntil))
+// SignatureStatus is what is known of a signature.
+type SignatureStatus string
+
+// What a signature may be: one that counts, one that counted until it or its
+// key ended, or one that does not verify.
+const (
+	SignatureVerified SignatureStatus = "verified"
+	SignatureExpired  SignatureStatus = "expired"
+	SignatureInvalid  SignatureStatus = "invalid"
+)
+
+// Status says what the signature is at that time.
+func (s Signature) Status(now time.Time) SignatureStatus {
+	switch {
+	case !s.Verified:
+		return SignatureInvalid
+	case !s.ValidUntil.IsZero() && !now.Before(s.ValidUntil):
+		return SignatureExpired
+	}
+	return SignatureVerified
 }
 
 // SignatureManifest is a manifest that may hold signatures of another one.
@@ -96,4 +131,36 @@ type SignatureManifest struct {
 	ArtifactType string // as the referrers API shows it
 	Subject      Descriptor
 	Body         []byte
+}
+
+// The types of accessories, in Harbor's words.
+const (
+	AccessoryCosign   = "signature.cosign"
+	AccessoryNotation = "signature.notation"
+	AccessorySBOM     = "sbom.harbor"
+	AccessoryOther    = "subject.accessory"
+)
+
+const (
+	typeNotation = "application/vnd.cncf.notary.signature"
+	// annotationPredicate is what cosign notes of a sigstore bundle on its
+	// manifest; predicateSign is that of a signature.
+	annotationPredicate = "dev.sigstore.bundle.predicateType"
+	predicateSign       = "https://sigstore.dev/cosign/sign/v1"
+)
+
+// AccessoryType names, in Harbor's words, what an artifact that refers to
+// another one says about that. It believes the artifact: that a signature is
+// one is found out by verifying it.
+func (a Artifact) AccessoryType() string {
+	predicate := a.Annotations[annotationPredicate]
+	switch {
+	case a.Kind == KindSBOM:
+		return AccessorySBOM
+	case a.Kind != KindSignature, predicate != "" && predicate != predicateSign:
+		return AccessoryOther
+	case a.ArtifactType == typeNotation:
+		return AccessoryNotation
+	}
+	return AccessoryCosign
 }
