@@ -29,6 +29,7 @@ func (s *server) work(ctx context.Context) error {
 	}
 	handlers := jobHandlers(collector)
 	handlers[app.JobRetention] = runRetention(s.app)
+	handlers[app.JobSignatures] = runSignatures(s.app)
 	handlers[app.JobScrub] = runScrub(fsck.NewScrubber(s.app, s.blobs, s.log))
 	return jobs.New(s.app, s.log, handlers).Run(ctx)
 }

@@ -30,6 +30,7 @@ import (
 	"github.com/breakwater-registry/breakwater/registry/blobs"
 	"github.com/breakwater-registry/breakwater/registry/journal"
 	"github.com/breakwater-registry/breakwater/store"
+	"github.com/breakwater-registry/breakwater/trust/signature"
 )
 
 // databaseFile is the truth, within the data folder.
@@ -128,6 +129,7 @@ func (s *server) openParts(ctx context.Context) (err error) {
 		return err
 	}
 	s.opened(func() error { s.app.Close(); return nil })
+	s.app.CheckTrustAnchors(signature.Check)
 	return nil
 }
 
@@ -270,6 +272,9 @@ func (s *server) housekeeping(ctx context.Context) {
 			s.log.Error("stale uploads could not be removed", "error", err)
 		} else if n > 0 {
 			s.log.Info("stale uploads removed", "uploads", n, "bytes", freed)
+		}
+		if err := s.app.QueueSignatures(ctx); err != nil && ctx.Err() == nil {
+			s.log.Error("the verification of signatures could not be queued", "error", err)
 		}
 		if err := s.app.QueueScrub(ctx); err != nil && ctx.Err() == nil {
 			s.log.Error("the check of the stored blobs could not be queued", "error", err)

@@ -25,18 +25,19 @@ type Content interface {
 
 // App is the use cases over one store.
 type App struct {
-	store      *store.Store
-	content    Content
-	log        *slog.Logger
-	passwords  *auth.Passwords
-	remembered *auth.Remembered
-	throttle   *auth.Throttle
-	events     *events
-	settings   settings
-	policies   policies
-	allowlist  atomic.Pointer[core.CVEAllowlist] // of the registry
-	days       dayCache
-	jobs       chan struct{} // filled when a job is queued or is to be stopped
+	store       *store.Store
+	content     Content
+	log         *slog.Logger
+	passwords   *auth.Passwords
+	remembered  *auth.Remembered
+	throttle    *auth.Throttle
+	events      *events
+	settings    settings
+	policies    policies
+	allowlist   atomic.Pointer[core.CVEAllowlist] // of the registry
+	days        dayCache
+	anchorCheck AnchorCheck   // nil: see CheckTrustAnchors
+	jobs        chan struct{} // filled when a job is queued or is to be stopped
 }
 
 // New makes the use cases over st. Call Run to have their background work

@@ -14,6 +14,7 @@ type Artifact struct {
 	core.Artifact
 	Tags     []core.Tag
 	Children []core.Child
+	Trust    []core.TrustFact // verified signatures, those that have ended too
 }
 
 // Artifacts lists the artifacts of a repository; tagged selects those with or
@@ -68,6 +69,10 @@ func (s *session) complete(plain []core.Artifact) ([]Artifact, error) {
 	if err != nil {
 		return nil, err
 	}
+	trust, err := s.trustOf(plain)
+	if err != nil {
+		return nil, err
+	}
 	list := make([]Artifact, len(plain))
 	byRepository := map[string]core.Immutability{}
 	for i, p := range plain {
@@ -79,7 +84,8 @@ func (s *session) complete(plain []core.Artifact) ([]Artifact, error) {
 			byRepository[p.Repository] = rules
 		}
 		markImmutable(rules, tags[p.ID])
-		list[i] = Artifact{p, tags[p.ID], children[p.ID]}
+		markSigned(trust[p.Digest], tags[p.ID], s.Now())
+		list[i] = Artifact{p, tags[p.ID], children[p.ID], trust[p.Digest]}
 	}
 	return list, nil
 }
@@ -124,9 +130,9 @@ func (a *App) Artifact(ctx context.Context, c core.Caller, full, reference strin
 	return artifact, err
 }
 
-// Accessories lists the manifests that refer to an artifact, such as
-// signatures, and counts all that match.
-func (a *App) Accessories(ctx context.Context, c core.Caller, full, reference string, q core.Query) (list []core.Artifact, total int64, err error) {
+// Accessories lists the manifests that refer to an artifact or are named as its
+// signatures, and counts all that match. It also returns the artifact's digest.
+func (a *App) Accessories(ctx context.Context, c core.Caller, full, reference string, q core.Query) (digest string, list []core.Artifact, total int64, err error) {
 	err = a.view(ctx, c, func(s *session) error {
 		_, repo, err := s.repository(full, core.ResAccessory, core.ActList)
 		if err != nil {
@@ -136,10 +142,11 @@ func (a *App) Accessories(ctx context.Context, c core.Caller, full, reference st
 		if err != nil {
 			return err
 		}
-		list, total, err = s.Tx.Accessories(repo.ID, found.Digest, q)
+		digest = found.Digest
+		list, total, err = s.Tx.Accessories(repo.ID, digest, q)
 		return err
 	})
-	return list, total, err
+	return digest, list, total, err
 }
 
 // DeleteArtifact deletes an artifact by tag or digest with all its tags and, as
@@ -181,7 +188,11 @@ func (s *session) removeDeep(project core.Project, repo core.Repository, id int6
 	if err := s.removeManifest(project, repo, id, digest); err != nil {
 		return err
 	}
-	dependents := children[id]
+	signatures, err := s.releaseSignatures(project, repo, digest)
+	if err != nil {
+		return err
+	}
+	dependents := append(children[id], signatures...)
 	for _, r := range referrers {
 		dependents = append(dependents, core.Child{ID: r.ID, Digest: r.Digest})
 	}
@@ -197,6 +208,19 @@ func (s *session) removeDeep(project core.Project, repo core.Repository, id int6
 		}
 	}
 	return nil
+}
+
+// releaseSignatures takes the tag off cosign's signatures of a manifest that was
+// removed, and returns what had it.
+func (s *session) releaseSignatures(project core.Project, repo core.Repository, digest string) ([]core.Child, error) {
+	tag, err := s.Tag(repo.ID, core.SignatureTag(digest))
+	if err == store.ErrNoRow {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return []core.Child{{ID: tag.ArtifactID, Digest: tag.Digest}}, s.removeTag(project, repo, tag)
 }
 
 // maxAccessories bounds how many referrers are handled with one artifact.
@@ -216,7 +240,12 @@ func (a *App) Tags(ctx context.Context, c core.Caller, full, reference string, q
 			return err
 		}
 		rules, err := s.immutability(found.ProjectID, full)
+		if err != nil {
+			return err
+		}
 		markImmutable(rules, tags)
+		trust, err := s.TrustFacts(found.RepositoryID, found.Digest)
+		markSigned(trust, tags, s.Now())
 		return err
 	})
 	return tags, total, err
@@ -246,6 +275,9 @@ func (a *App) CreateTag(ctx context.Context, c core.Caller, full, reference, tag
 			return core.Errorf(core.CodeConflict, "tag %s already exists in %s; delete it first to give it to another artifact", tag, full)
 		}
 		if _, err := s.SetTag(repo.ID, found.ID, tag); err != nil {
+			return err
+		}
+		if err := s.tagSigned(repo.ID, tag); err != nil {
 			return err
 		}
 		s.Record(core.JournalEntry{Op: core.JournalPutTag, Repository: full, Tag: tag, Digest: found.Digest, Actor: s.username})

@@ -55,6 +55,9 @@ func (s *session) removeManifest(project core.Project, repo core.Repository, id 
 	for _, name := range tags {
 		s.Record(core.JournalEntry{Op: core.JournalDeleteTag, Repository: repo.Name, Tag: name, Actor: s.username})
 	}
+	if err := s.unsign(repo.ID, id, digest, tags); err != nil {
+		return err
+	}
 	blobs, err := s.ManifestBlobs(id)
 	if err != nil {
 		return err
@@ -104,6 +107,9 @@ func (s *session) removeTag(project core.Project, repo core.Repository, tag core
 		return err
 	}
 	if err := s.Tx.DeleteTag(repo.ID, tag.Name); err != nil {
+		return err
+	}
+	if err := s.tagSigned(repo.ID, tag.Name); err != nil {
 		return err
 	}
 	s.Record(core.JournalEntry{Op: core.JournalDeleteTag, Repository: repo.Name, Tag: tag.Name, Actor: s.username})

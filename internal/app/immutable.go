@@ -66,6 +66,9 @@ func (s *session) pointTag(projectID, repositoryID int64, repository string, man
 			return false, err
 		}
 	}
+	if err := s.tagSigned(repositoryID, tag); err != nil {
+		return false, err
+	}
 	return s.SetTag(repositoryID, manifestID, tag)
 }
 

@@ -22,7 +22,9 @@ const metaUntagged = "untagged_days"
 
 // keptMetadata are the keys that are kept as texts, with how a value is checked.
 var keptMetadata = map[string]func(value string) error{
-	metaUntagged: checkUntagged,
+	metaUntagged:      checkUntagged,
+	metaTrustCosign:   checkFlag(metaTrustCosign),
+	metaTrustNotation: checkFlag(metaTrustNotation),
 }
 
 // inertMetadata are Harbor's keys whose enforcement this release does not
@@ -33,7 +35,6 @@ var inertMetadata = map[string][]string{
 	"auto_sbom_generation":           {"false"},
 	"auto_scan":                      {"false"},
 	"enable_content_trust":           {"false"},
-	"enable_content_trust_cosign":    {"false"},
 	"max_upstream_conn":              {"", "-1"},
 	"prevent_vul":                    {"false"},
 	"proxy_cache_filter_kind":        {""},

@@ -23,7 +23,7 @@ func TestMetadataIsNeverAcceptedAndIgnored(t *testing.T) {
 			wantCode(t, "deletion", err, "")
 		}
 	}
-	for _, key := range []string{"prevent_vul", "enable_content_trust", "enable_content_trust_cosign", "auto_scan",
+	for _, key := range []string{"prevent_vul", "enable_content_trust", "auto_scan",
 		"auto_sbom_generation", "proxy_cache_local_on_not_found"} {
 		try(map[string]string{key: "false"}, "")
 		for _, value := range []string{"true", "TRUE", "1", "yes", ""} {
@@ -33,6 +33,11 @@ func TestMetadataIsNeverAcceptedAndIgnored(t *testing.T) {
 			!strings.Contains(err.Error(), "this release does not enforce "+key) {
 			t.Errorf("%s = %v", key, err)
 		}
+	}
+	for _, key := range []string{"enable_content_trust_cosign", "enable_content_trust_notation"} {
+		try(map[string]string{key: "true"}, "")
+		try(map[string]string{key: "false"}, "")
+		try(map[string]string{key: "yes"}, core.CodeBadRequest)
 	}
 	try(map[string]string{"severity": "high"}, core.CodeBadRequest)
 	try(map[string]string{"severity": "high", "prevent_vul": "true"}, core.CodeBadRequest)

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -22,13 +21,13 @@ const (
 	metaTrust           = "enable_content_trust"
 	metaTrustCosign     = "enable_content_trust_cosign"
 
-	metaTrustKinds      = "content_trust_kinds" // which signatures count for enable_content_trust: notary, notation or both with a comma; notary is the default
-	metaIgnoreUnfixed   = "ignore_unfixed"      // what no newer version mends does not count
-	metaUnknownSeverity = "unknown_severity"    // refuse or allow what has no known severity
-	metaUnscannable     = "unscannable_images"  // refuse or allow
-	metaOtherArtifacts  = "other_artifacts"     // refuse or allow charts, WASM and the like
-	metaQuarantine      = "quarantine"          // images are for project admins until a scan passes
-	metaScanWait        = "scan_wait_seconds"   // how long a pull waits for the first scan
+	metaTrustNotation   = "enable_content_trust_notation"
+	metaIgnoreUnfixed   = "ignore_unfixed"     // what no newer version mends does not count
+	metaUnknownSeverity = "unknown_severity"   // refuse or allow what has no known severity
+	metaUnscannable     = "unscannable_images" // refuse or allow
+	metaOtherArtifacts  = "other_artifacts"    // refuse or allow charts, WASM and the like
+	metaQuarantine      = "quarantine"         // images are for project admins until a scan passes
+	metaScanWait        = "scan_wait_seconds"  // how long a pull waits for the first scan
 )
 
 const (
@@ -42,8 +41,18 @@ const (
 	valueAllow  = "allow"
 )
 
-// projectPolicy makes a policy of metadata that were checked.
-func projectPolicy(values map[string]string, list core.CVEAllowlist) (policy.Project, error) {
+func checkFlag(key string) func(string) error {
+	return func(value string) error {
+		if value != "true" && value != "false" {
+			return core.Errorf(core.CodeBadRequest, "metadata.%s should only be 'true' or 'false', but got: '%s'", key, core.Clip(value, 64))
+		}
+		return nil
+	}
+}
+
+// projectPolicy makes a policy of metadata that were checked, and of what the
+// project has beside them.
+func projectPolicy(values map[string]string, list core.CVEAllowlist, anchors []core.TrustAnchor) (policy.Project, error) {
 	p := policy.Project{
 		Prevent:          values[metaPrevent] == "true",
 		Threshold:        defaultThreshold,
@@ -54,7 +63,7 @@ func projectPolicy(values map[string]string, list core.CVEAllowlist) (policy.Pro
 		Quarantine:       values[metaQuarantine] == "true",
 		ScanWait:         defaultScanWait,
 		SystemAllowlist:  values[metaSystemAllowlist] != "false",
-		Trust:            trustPolicy(values),
+		Trust:            trustPolicy(values, anchors),
 	}
 	if !p.SystemAllowlist {
 		p.Allowlist = list
@@ -75,26 +84,22 @@ func projectPolicy(values map[string]string, list core.CVEAllowlist) (policy.Pro
 	return p, nil
 }
 
-// trustPolicy is which kinds of signature count.
-func trustPolicy(values map[string]string) policy.Trust {
+// trustPolicy is which kinds of signature count, each with whose.
+func trustPolicy(values map[string]string, anchors []core.TrustAnchor) policy.Trust {
 	trust := policy.Trust{}
 	if values[metaTrust] == "true" {
-		kinds := values[metaTrustKinds]
-		if kinds == "" {
-			kinds = string(core.TrustNotary)
-		}
-		for kind := range strings.SplitSeq(kinds, ",") {
-			trust[core.TrustKind(kind)] = nil
-		}
+		trust[core.TrustNotary] = nil
 	}
-	if values[metaTrustCosign] == "true" {
-		trust[core.TrustCosign] = nil
+	for key, kind := range map[string]core.TrustKind{metaTrustCosign: core.TrustCosign, metaTrustNotation: core.TrustNotation} {
+		if values[key] == "true" {
+			trust[kind] = signers(anchors, kind)
+		}
 	}
 	return trust
 }
 
 // applyPolicy makes anew what pulls from the project must meet, after a change
-// of its metadata or allowlist.
+// of its metadata, allowlist or trust anchors.
 func (s *session) applyPolicy(projectID int64) error {
 	values, err := s.Tx.ProjectMetadata(projectID)
 	if err != nil {
@@ -104,7 +109,11 @@ func (s *session) applyPolicy(projectID int64) error {
 	if err != nil {
 		return err
 	}
-	p, err := projectPolicy(values[projectID], list)
+	anchors, err := s.Tx.TrustAnchors(projectID)
+	if err != nil {
+		return err
+	}
+	p, err := projectPolicy(values[projectID], list, anchors)
 	if err != nil {
 		return err
 	}

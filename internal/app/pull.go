@@ -2,6 +2,8 @@ package app
 
 import (
 	"context"
+	"errors"
+	"strings"
 
 	"github.com/breakwater-registry/breakwater/internal/core"
 	"github.com/breakwater-registry/breakwater/store"
@@ -56,10 +58,12 @@ func (a *App) Manifest(ctx context.Context, c core.Caller, repository, reference
 
 // pull is the GET of a manifest: it is judged, counted and audited.
 func (s *session) pull(what pulled, m store.ManifestFile) error {
-	if err := s.mayPull(what, m.ArtifactID); err != nil {
+	purpose, err := s.mayRead(what, m.ArtifactID)
+	if err != nil {
 		return err
 	}
-	event := s.event(act{operation: "pull", resourceType: "artifact", resource: what.name(m.Digest), project: what.project.ID, digest: m.Digest})
+	event := s.event(act{operation: "pull", resourceType: "artifact", resource: what.name(m.Digest), project: what.project.ID, digest: m.Digest,
+		description: purpose})
 	s.app.events.addPull(event, pull{m.RepositoryID, m.ArtifactID, m.TagID})
 	return nil
 }
@@ -69,11 +73,34 @@ func (s *session) pull(what pulled, m store.ManifestFile) error {
 // refused, so that nobody could push the fix over a blocked tag.
 func (s *session) stat(what pulled, reference string, m store.ManifestFile) (hold bool, err error) {
 	if !s.pushing(what.repository) {
-		if err := s.mayPull(what, m.ArtifactID); err != nil {
+		if _, err := s.mayRead(what, m.ArtifactID); err != nil {
 			return false, err
 		}
 	}
 	return s.needsHold(what.repository, reference, m)
+}
+
+// mayRead is mayPull for a manifest alone. A client that signs reads it first,
+// and must get it of an image that may not be pulled for want of a signature:
+// then purpose says so. The client only claims to be one, so it must be one's
+// who may push, and gets nothing that runs: the blobs stay closed.
+func (s *session) mayRead(what pulled, manifestID int64) (purpose string, err error) {
+	err = s.mayPull(what, manifestID)
+	if _, refused := errors.AsType[*refusal](err); !refused || !s.signs(what.project) {
+		return "", err
+	}
+	return "to sign it", nil
+}
+
+// signs says whether the client calls itself one that signs, and the caller may
+// push to the project, whatever the token was made for.
+func (s *session) signs(project core.Project) bool {
+	client := s.caller.Origin.Client
+	if !strings.HasPrefix(client, "cosign/") && !strings.HasPrefix(client, "notation/") {
+		return false
+	}
+	_, denied := s.onProject(core.ProjectRef{ID: project.ID}, core.ResRepository, core.ActPush)
+	return denied == nil
 }
 
 // pushing says whether the caller has shown a token made for pushing to the

@@ -74,6 +74,9 @@ func (p *publication) create(file core.Blob) (used bool, err error) {
 	if err := p.insert(); err != nil {
 		return false, err
 	}
+	if err := p.manifestSigned(p.artifact); err != nil {
+		return false, err
+	}
 	return used, p.announce()
 }
 
