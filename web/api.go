@@ -148,6 +148,7 @@ func (h *api) routes() []route {
 		h.systemRoutes(),
 		h.gcRoutes(),
 		h.immutableRoutes(),
+		h.trustRoutes(),
 		h.retentionRoutes(),
 		h.projectRoutes(),
 		h.metadataRoutes(),

@@ -27,6 +27,7 @@ func (h *api) artifactRoutes() []route {
 		{http.MethodPost, artifactsPath + "/:reference/tags", h.createTag},
 		{http.MethodDelete, artifactsPath + "/:reference/tags/:tag_name", h.deleteTag},
 		{http.MethodGet, artifactsPath + "/:reference/accessories", h.listAccessories},
+		{http.MethodGet, artifactsPath + "/:reference/signatures", h.listSignatures},
 		{http.MethodGet, artifactsPath + "/:reference/additions/build_history", h.getBuildHistory},
 	}
 }
@@ -72,6 +73,7 @@ type tagView struct {
 	PushTime     time.Time `json:"push_time"`
 	PullTime     time.Time `json:"pull_time"`
 	Immutable    bool      `json:"immutable"`
+	Signed       bool      `json:"signed"`
 }
 
 // accessoryView is Harbor's Accessory: a manifest that refers to another.
@@ -91,12 +93,17 @@ type additionLink struct {
 }
 
 func viewTag(t core.Tag) tagView {
-	return tagView{ID: t.ID, RepositoryID: t.RepositoryID, ArtifactID: t.ArtifactID, Name: t.Name, PushTime: t.PushedAt, PullTime: t.PulledAt, Immutable: t.Immutable}
+	return tagView{ID: t.ID, RepositoryID: t.RepositoryID, ArtifactID: t.ArtifactID, Name: t.Name, PushTime: t.PushedAt, PullTime: t.PulledAt, Immutable: t.Immutable,
+		Signed: t.Signed}
 }
 
-func viewAccessory(a core.Artifact) accessoryView {
-	return accessoryView{ID: a.ID, ArtifactID: a.ID, SubjectArtifactDigest: a.Subject, Size: a.TotalSize, Digest: a.Digest,
-		Type: a.ArtifactType, CreationTime: a.PushedAt}
+// viewAccessories shows what refers to the digest; what a tag alone names as
+// its signature does not say so itself.
+func viewAccessories(digest string, list []core.Artifact) []accessoryView {
+	return mapAll(list, func(a core.Artifact) accessoryView {
+		return accessoryView{ID: a.ID, ArtifactID: a.ID, SubjectArtifactDigest: digest, Size: a.TotalSize, Digest: a.Digest,
+			Type: a.AccessoryType(), CreationTime: a.PushedAt}
+	})
 }
 
 func viewArtifact(a app.Artifact) artifactView {
@@ -190,11 +197,11 @@ func (h *api) getArtifact(c echo.Context) error {
 	view := viewArtifact(artifact)
 	if wanted, _ := strconv.ParseBool(c.QueryParam("with_accessory")); wanted {
 		q := core.Query{Page: 1, PageSize: core.MaxPageSize}
-		accessories, _, err := h.app.Accessories(c.Request().Context(), caller(c), repository, reference, q)
+		_, accessories, _, err := h.app.Accessories(c.Request().Context(), caller(c), repository, reference, q)
 		if err != nil {
 			return err
 		}
-		view.Accessories = mapAll(accessories, viewAccessory)
+		view.Accessories = viewAccessories(artifact.Digest, accessories)
 	}
 	return c.JSON(http.StatusOK, view)
 }
@@ -279,11 +286,11 @@ func (h *api) listAccessories(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	list, total, err := h.app.Accessories(c.Request().Context(), caller(c), repository, reference, q)
+	digest, list, total, err := h.app.Accessories(c.Request().Context(), caller(c), repository, reference, q)
 	if err != nil {
 		return err
 	}
-	return writeList(c, q, total, mapAll(list, viewAccessory))
+	return writeList(c, q, total, viewAccessories(digest, list))
 }
 
 func (h *api) getBuildHistory(c echo.Context) error {

@@ -8,8 +8,8 @@ import (
 	"github.com/breakwater-registry/breakwater/store"
 )
 
-// addRules gives the project an immutability rule, and all but one a retention
-// policy with an execution that has done one repository.
+// addRules gives the project an immutability rule and a trust anchor, and all but one
+// a retention policy with an execution that has done one repository.
 func (w *world) addRules(t *testing.T, p *place, policy bool) {
 	t.Helper()
 	tags := []core.Selector{{Kind: core.SelectorKind, Decoration: core.SelectTags, Pattern: "kept-*"}}
@@ -19,6 +19,12 @@ func (w *world) addRules(t *testing.T, p *place, policy bool) {
 		t.Fatal(err)
 	}
 	p.values["immutable_rule_id"] = strconv.FormatInt(rule, 10)
+	anchor, err := w.app.CreateTrustAnchor(t.Context(), system, core.ProjectRef{ID: p.id}, core.TrustAnchor{Type: core.AnchorIdentity,
+		Name: "ci", Issuer: "https://issuer.test", Subject: "builder@example.test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.values["anchor_id"] = strconv.FormatInt(anchor, 10)
 	if !policy {
 		return
 	}
@@ -53,6 +59,8 @@ const (
 		`"tag_selectors":[{"kind":"doublestar","decoration":"matches","pattern":"**","extras":"{\"untagged\":true}"}],` +
 		`"scope_selectors":{"repository":[{"kind":"doublestar","decoration":"repoMatches","pattern":"**"}]}}],` +
 		`"trigger":{"kind":"Schedule","references":{},"settings":{"cron":"0 0 0 * * *"}},"scope":{"level":"project","ref":{project_id}}}`
+	newAnchor     = `{"type":"cosign-identity","name":"fresh","issuer":"https://issuer.test","subject":"someone@example.test"}`
+	anchorPath    = "/projects/:project_name_or_id/trust/anchors"
 	immutablePath = "/projects/:project_name_or_id/immutabletagrules"
 	retentionPath = "/retentions/:retention_id"
 	executionPath = retentionPath + "/executions/:execution_id"

@@ -203,6 +203,9 @@ var table = map[string]entry{
 	"POST " + immutablePath:                           {rule: project(core.ResImmutableTag, core.ActCreate), body: newImmutableRule, want: 201},
 	"PUT " + immutablePath + "/:immutable_rule_id":    {rule: project(core.ResImmutableTag, core.ActUpdate), body: newImmutableRule},
 	"DELETE " + immutablePath + "/:immutable_rule_id": {rule: project(core.ResImmutableTag, core.ActDelete)},
+	"GET " + anchorPath:                               {rule: project(core.ResConfiguration, core.ActRead)},
+	"POST " + anchorPath:                              {rule: project(core.ResMetadata, core.ActUpdate), body: newAnchor, want: 201},
+	"DELETE " + anchorPath + "/:anchor_id":            {rule: project(core.ResMetadata, core.ActUpdate)},
 	"GET /retentions/metadatas":                       {rule: rule{scope: signedIn}},
 	"POST /retentions":                                {rule: project(core.ResTagRetention, core.ActCreate), body: newRetention, want: 201, bare: true, beside: 400},
 	"GET " + retentionPath:                            {rule: project(core.ResTagRetention, core.ActRead), hides: core.ResTagRetention},
@@ -229,6 +232,7 @@ var table = map[string]entry{
 	"POST " + artifactPath + "/tags":                   {rule: project(core.ResTag, core.ActCreate), body: `{"name":"fresh"}`, want: 201},
 	"DELETE " + artifactPath + "/tags/:tag_name":       {rule: project(core.ResTag, core.ActDelete)},
 	"GET " + artifactPath + "/accessories":             {rule: project(core.ResAccessory, core.ActList)},
+	"GET " + artifactPath + "/signatures":              {rule: project(core.ResAccessory, core.ActList)},
 	"GET " + artifactPath + "/additions/build_history": {rule: project(core.ResArtifactAddition, core.ActRead)},
 
 	"GET /v2/":                      {rule: rule{scope: signedIn}},

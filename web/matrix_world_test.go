@@ -195,7 +195,7 @@ func (w *world) settle(t *testing.T) {
 	w.absent = place{label: "absent", values: map[string]string{
 		"project": nobody + "-place", "project_id": "7999901", "repository_name": nobody + "-image", "reference": digestOf(nobody),
 		"tag_name": nobody + "-label", "mid": "7999902", "robot_id": "7999903", "blob": digestOf(nobody), "layer": digestOf(nobody),
-		"upload": "00000000-0000-4000-8000-000000000000", "immutable_rule_id": "7999905", "retention_id": "7999906",
+		"upload": "00000000-0000-4000-8000-000000000000", "immutable_rule_id": "7999905", "anchor_id": "7999909", "retention_id": "7999906",
 		"execution_id": "7999907", "task_id": "7999908"}}
 	complete(&w.absent)
 }

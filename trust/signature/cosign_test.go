@@ -81,7 +81,7 @@ func TestCosignExpiredKey(t *testing.T) {
 	m := manifest(t, "", image, simpleLayer(t, r, key, payload(image.Digest)))
 	ends := time.Now().Add(-time.Minute)
 	s := accepted(t, verify(t, r, m, keyAnchor(t, key.Public(), ends)))
-	if s.Valid(time.Now()) || !s.Valid(ends.Add(-time.Second)) {
+	if s.Status(time.Now()) != core.SignatureExpired || s.Status(ends.Add(-time.Second)) != core.SignatureVerified {
 		t.Errorf("a signature of a key that ended at %s counts until %s", ends, s.ValidUntil)
 	}
 }
