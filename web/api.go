@@ -147,6 +147,7 @@ func (h *api) routes() []route {
 		h.configurationRoutes(),
 		h.systemRoutes(),
 		h.gcRoutes(),
+		h.feedRoutes(),
 		h.immutableRoutes(),
 		h.trustRoutes(),
 		h.retentionRoutes(),

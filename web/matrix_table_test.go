@@ -199,6 +199,18 @@ var table = map[string]entry{
 	"POST /system/gc/schedule #run now": {rule: rule{scope: sysadmins}, body: `{"schedule":{"type":"Manual"},"parameters":{"dry_run":true}}`, want: 201},
 	"PUT /system/gc/schedule":           {rule: rule{scope: sysadmins}, body: `{"schedule":{"type":"Hourly"}}`},
 
+	"GET /system/feeds":                  {rule: rule{scope: sysadmins}},
+	"GET /system/feeds/:feed_name":       {rule: rule{scope: sysadmins}},
+	"PUT /system/feeds/:feed_name":       {rule: rule{scope: sysadmins}, body: `{"enabled":false,"urls":{"tracker":"https://mirror.example/json"}}`},
+	"GET /system/feeds/schedule":         {rule: rule{scope: sysadmins}},
+	"PUT /system/feeds/schedule":         {rule: rule{scope: sysadmins}, body: `{"schedule":{"type":"Hourly"}}`},
+	"POST /system/feeds/update":          {rule: rule{scope: sysadmins}, body: `{"feeds":["debian"],"force":true}`, want: 201},
+	"POST /system/feeds/import":          {rule: rule{scope: sysadmins}, body: "a bundle", form: "application/octet-stream", want: 201},
+	"GET /system/feeds/runs":             {rule: rule{scope: sysadmins}, query: "page_size=100"},
+	"GET /system/feeds/runs/:run_id":     {rule: rule{scope: sysadmins}},
+	"PUT /system/feeds/runs/:run_id":     {rule: rule{scope: sysadmins}},
+	"GET /system/feeds/runs/:run_id/log": {rule: rule{scope: sysadmins}},
+
 	"GET " + immutablePath:                            {rule: project(core.ResImmutableTag, core.ActList)},
 	"POST " + immutablePath:                           {rule: project(core.ResImmutableTag, core.ActCreate), body: newImmutableRule, want: 201},
 	"PUT " + immutablePath + "/:immutable_rule_id":    {rule: project(core.ResImmutableTag, core.ActUpdate), body: newImmutableRule},

@@ -149,7 +149,7 @@ func (w *world) start(t *testing.T) {
 func (w *world) mount(t *testing.T, log *slog.Logger) {
 	t.Helper()
 	api, err := web.New(web.Deps{App: w.app, Log: log, Version: "1.2.3", ExternalURL: "https://registry.test:8443",
-		DataDir: w.data, Certificates: &certificates{}})
+		DataDir: w.data, Certificates: &certificates{}, Uploads: uploads{}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -186,6 +186,7 @@ func (w *world) settle(t *testing.T) {
 	w.other = w.addUser(t, "bystander", false).id.ID
 	w.own = w.addProject(t, keeper, "own-project", "app", "v1", false)
 	w.own.values["gc_id"] = w.addGC(t)
+	w.own.values["feed_name"], w.own.values["run_id"] = "debian", w.addFeedRun(t)
 	w.bare = w.addProject(t, keeper, "bare-project", "", "", false)
 	w.open = w.addProject(t, keeper, "open-project", "app", "v1", true)
 	w.foreign = w.addProject(t, keeper, theirs+"-vault", theirs+"-app", theirs+"-tag", false)
@@ -231,6 +232,26 @@ func (w *world) addSessions(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// addFeedRun queues an update of the CVE feeds, which nobody runs.
+func (w *world) addFeedRun(t *testing.T) string {
+	t.Helper()
+	id, err := w.app.StartFeedUpdate(t.Context(), core.Caller{Subject: core.System}, app.FeedJob{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strconv.FormatInt(id, 10)
+}
+
+// uploads takes bundles of CVE feeds, which nobody imports.
+type uploads struct{}
+
+func (uploads) Keep(r io.Reader) (string, error) {
+	_, err := io.Copy(io.Discard, r)
+	return "import-test", err
+}
+
+func (uploads) Discard(string) error { return nil }
 
 // complete adds the values that follow from others.
 func complete(p *place) {

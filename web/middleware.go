@@ -63,8 +63,13 @@ func wholeQuery(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
+// limitBody bounds all bodies but that of the one route which stores it as it
+// comes.
 func limitBody(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
+		if c.Path() == apiPrefix+feedImportPath {
+			return next(c)
+		}
 		r := c.Request()
 		r.Body = http.MaxBytesReader(c.Response(), r.Body, maxBody)
 		return next(c)

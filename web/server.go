@@ -26,6 +26,8 @@ type Deps struct {
 	DataDir string
 	// Certificates is nil when the server speaks plain HTTP.
 	Certificates Certificates
+	// Uploads keeps uploaded bundles of CVE feeds.
+	Uploads Uploads
 	// Checks are the parts whose health is told beside the database's.
 	Checks []Check
 }

@@ -27,7 +27,7 @@ func TestConfigurations(t *testing.T) {
 		"read_only": {false, true}, "storage_per_project": {-1.0, true}, "banner_message": {"", true},
 		"audit_log_forward_endpoint": {"", true}, "audit_log_retention_hours": {0.0, true}, "anonymous_access": {true, true},
 		"robot_name_prefix": {"robot$", false}, "quota_per_project_enable": {true, false}, "skip_audit_log_database": {false, false},
-		"scrub_rate": {8388608.0, true}, "scrub_interval_days": {30.0, true},
+		"scrub_rate": {8388608.0, true}, "outgoing_proxy": {"", true}, "outgoing_no_proxy": {"", true}, "scrub_interval_days": {30.0, true},
 	}
 	got := get[map[string]settingValue](t, s, path, "admin")
 	for key, want := range defaults {

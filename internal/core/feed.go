@@ -1,6 +1,7 @@
 package core
 
 import (
+	"fmt"
 	"net/url"
 	"slices"
 	"strings"
@@ -89,7 +90,7 @@ type Feed struct {
 	Enabled     bool
 	URLs        map[string]string // own addresses by the name of the source; the others are upstream
 	AttemptedAt time.Time         // zero: never
-	SucceededAt time.Time         // of the last run in which all parts succeeded; zero: never
+	SucceededAt time.Time         // when the source was last read with all parts; zero: never
 	ChangedAt   time.Time         // when new data came last; zero: never
 	Records     int64
 	Origin      FeedOrigin
@@ -128,7 +129,8 @@ type FeedPart struct {
 type FeedResult struct {
 	Feed   string
 	Origin FeedOrigin
-	Error  string // what kept all parts from being looked at
+	ReadAt time.Time // when the source was read; zero: now
+	Error  string    // what kept all parts from being looked at
 	Parts  []FeedPartResult
 }
 
@@ -157,4 +159,25 @@ func CheckFeedURL(text string) error {
 		return Errorf(CodeBadRequest, "the address %q must not have a query or a fragment", Clip(text, 128))
 	}
 	return nil
+}
+
+// maxFeedError bounds what is kept of an error, in bytes.
+const maxFeedError = 1000
+
+// Summary tells in one line what went wrong in a run, "" when nothing did.
+func (r FeedResult) Summary() string {
+	var failed []string
+	for _, part := range r.Parts {
+		if part.Error != "" {
+			failed = append(failed, part.Name+": "+part.Error)
+		}
+	}
+	text := strings.Join(failed, "; ")
+	switch {
+	case r.Error != "":
+		text = r.Error
+	case len(failed) > 1:
+		text = fmt.Sprintf("%d of %d parts failed: %s", len(failed), len(r.Parts), text)
+	}
+	return Clip(text, maxFeedError)
 }

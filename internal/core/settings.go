@@ -26,6 +26,8 @@ type Settings struct {
 	AuditForwardEndpoint     string        // syslog://, syslog+udp:// or syslog+tls://HOST:PORT; empty is none
 	AuditRetention           time.Duration // how long audit rows are kept; 0 is for ever
 	AnonymousAccess          bool          // public projects are open to all; without it one must sign in
+	OutgoingProxy            string        // through which CVE feeds are read; empty is what the environment says
+	OutgoingNoProxy          string        // hosts and networks that are reached without it, with commas between
 	ScrubRate                int64         // bytes a second at which stored blobs are read again in the background; 0 is off
 	ScrubInterval            time.Duration // from the end of one such pass to the start of the next
 }
@@ -82,6 +84,12 @@ var settingTable = []setting{
 		get: func(s Settings) string { return s.Banner },
 		set: setBanner},
 	{key: "notification_enable", kind: settingBool, hidden: true, get: always("true")},
+	{key: "outgoing_no_proxy",
+		get: func(s Settings) string { return s.OutgoingNoProxy },
+		set: setNoProxy},
+	{key: "outgoing_proxy",
+		get: func(s Settings) string { return s.OutgoingProxy },
+		set: setProxy},
 	{key: "project_creation_restriction",
 		get: func(s Settings) string {
 			if s.ProjectCreationAdminOnly {
@@ -302,6 +310,31 @@ func ParseSyslogTarget(endpoint string) (SyslogTarget, error) {
 		return SyslogTarget{}, problem
 	}
 	return SyslogTarget{network, net.JoinHostPort(u.Hostname(), port)}, nil
+}
+
+// setProxy takes no password: everybody would see it who may see the settings.
+func setProxy(s *Settings, text string) error {
+	u, err := url.Parse(text)
+	if text != "" && (err != nil || len(text) > 300 || (u.Scheme != "http" && u.Scheme != "https") || u.Hostname() == "" || strings.Trim(u.Path, "/") != "" ||
+		u.RawQuery != "" || u.Fragment != "") {
+		return fmt.Errorf("must look like http://HOST:PORT")
+	}
+	if text != "" && u.User != nil {
+		return fmt.Errorf("cannot hold a password; for a proxy with one leave it empty and set HTTPS_PROXY in the environment of the service")
+	}
+	s.OutgoingProxy = text
+	return nil
+}
+
+const maxNoProxy = 1000
+
+func setNoProxy(s *Settings, text string) error {
+	odd := func(r rune) bool { return !unicode.IsPrint(r) || strings.ContainsRune(`@\"'`, r) }
+	if len(text) > maxNoProxy || strings.ContainsFunc(text, odd) {
+		return fmt.Errorf("must be hosts, .domains and networks such as 10.0.0.0/8 with commas between, of at most %d bytes", maxNoProxy)
+	}
+	s.OutgoingNoProxy = text
+	return nil
 }
 
 func setForwardEndpoint(s *Settings, text string) error {

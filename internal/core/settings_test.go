@@ -28,6 +28,9 @@ func TestSettingValues(t *testing.T) {
 		{"scrub_rate", "0", true}, {"scrub_rate", "65536", true}, {"scrub_rate", "65535", false}, {"scrub_rate", "-1", false},
 		{"scrub_interval_days", "1", true}, {"scrub_interval_days", "0", false}, {"scrub_interval_days", "366", false},
 		{"auth_mode", "db_auth", true}, {"auth_mode", "ldap_auth", false}, {"robot_name_prefix", "robot-", false},
+		{"outgoing_proxy", "http://proxy.example.com:3128", true}, {"outgoing_proxy", "", true}, {"outgoing_proxy", "socks5://proxy", false},
+		{"outgoing_proxy", "http://user:secret@proxy", false}, {"outgoing_proxy", "http://proxy/path", false},
+		{"outgoing_no_proxy", ".example.com, 10.0.0.0/8,localhost:8080", true}, {"outgoing_no_proxy", "a\nb", false},
 		{"no_such_key", "1", false},
 	}
 	for _, tt := range tests {
@@ -57,6 +60,7 @@ func TestSettingsReachTheirFields(t *testing.T) {
 		"anonymous_access": "false", "audit_log_forward_endpoint": "syslog://h:1", "audit_log_retention_hours": "2",
 		"banner_message": "b", "project_creation_restriction": "adminonly", "read_only": "true", "robot_token_duration": "3",
 		"self_registration": "true", "session_timeout": "4", "storage_per_project": "5", "token_expiration": "6", "scrub_rate": "70000", "scrub_interval_days": "8",
+		"outgoing_proxy": "http://p:1", "outgoing_no_proxy": "localhost",
 	} {
 		var err error
 		if s, err = s.With(key, text); err != nil {
@@ -65,7 +69,7 @@ func TestSettingsReachTheirFields(t *testing.T) {
 	}
 	want := core.Settings{ProjectCreationAdminOnly: true, SelfRegistration: true, TokenExpiration: 6 * time.Minute, RobotDurationDays: 3,
 		SessionTimeout: 4 * time.Minute, ReadOnly: true, StoragePerProject: 5, Banner: "b", AuditForwardEndpoint: "syslog://h:1",
-		AuditRetention: 2 * time.Hour, ScrubRate: 70000, ScrubInterval: 8 * 24 * time.Hour}
+		AuditRetention: 2 * time.Hour, ScrubRate: 70000, ScrubInterval: 8 * 24 * time.Hour, OutgoingProxy: "http://p:1", OutgoingNoProxy: "localhost"}
 	if s != want {
 		t.Errorf("settings = %+v\nwant       %+v", s, want)
 	}

@@ -40,7 +40,7 @@ func TestRedirects(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			m, s := newMirror(t), newSite(t)
 			m.redirect("/debian/json", test.to)
-			text := feeds.Summary(s.update(t, m.feed("debian"), false))
+			text := s.update(t, m.feed("debian"), false).Summary()
 			if !strings.Contains(text, test.want) || strings.Contains(text, "secret") {
 				t.Errorf("the error is %q, want %q", text, test.want)
 			}
@@ -53,7 +53,7 @@ func TestRedirects(t *testing.T) {
 		m, s := newMirror(t), newSite(t)
 		m.put("/elsewhere/json", testdata(t, "debian/json"))
 		m.redirect("/debian/json", "../elsewhere/json")
-		if text := feeds.Summary(s.update(t, m.feed("debian"), false)); text != "" {
+		if text := s.update(t, m.feed("debian"), false).Summary(); text != "" {
 			t.Error(text)
 		}
 	})
@@ -77,12 +77,12 @@ func TestForeignAddresses(t *testing.T) {
 	m, s := newMirror(t), newSite(t)
 	other := newMirror(t)
 	m.put("/amazon/cdn/2/core/latest/x86_64/mirror.list", []byte(other.URL+"/amazon/cdn/2/core/2.0/x86_64/221a4af0\n"))
-	text := feeds.Summary(s.update(t, m.feed("amazon"), false))
+	text := s.update(t, m.feed("amazon"), false).Summary()
 	if !strings.Contains(text, "aws-AL2-updater: ") || !strings.Contains(text, "is not below an address of this feed") {
 		t.Errorf("a mirror list with a foreign server: %q", text)
 	}
 	m.put("/redhat/vex/archive_latest.txt", []byte(other.URL+"/redhat/vex/csaf_vex_2024-10-01.tar.zst"))
-	text = feeds.Summary(s.update(t, m.feed("redhat"), false))
+	text = s.update(t, m.feed("redhat"), false).Summary()
 	if !strings.Contains(text, "is not below an address of this feed") {
 		t.Errorf("an archive on a foreign server: %q", text)
 	}
@@ -104,13 +104,13 @@ func TestProxy(t *testing.T) {
 	feed.URLs["catalog"] = "http://mirror.example/kev/known_exploited_vulnerabilities.json"
 	result, err := s.Update(t.Context(), feeds.Wish{Feed: feed, Proxy: feeds.Proxy{URL: proxy.URL}}, nil)
 	must(t, err)
-	if text := feeds.Summary(result); text != "" || len(through) == 0 || through[0] != "mirror.example" {
+	if text := result.Summary(); text != "" || len(through) == 0 || through[0] != "mirror.example" {
 		t.Errorf("through the proxy: %v, %q", through, text)
 	}
 	through = nil
 	result, err = s.Update(t.Context(), feeds.Wish{Feed: m.feed("kev"), Proxy: feeds.Proxy{URL: proxy.URL, None: "127.0.0.1"}}, nil)
 	must(t, err)
-	if text := feeds.Summary(result); text != "" || len(through) > 0 {
+	if text := result.Summary(); text != "" || len(through) > 0 {
 		t.Errorf("beside the proxy: %v, %q", through, text)
 	}
 }
@@ -128,7 +128,7 @@ func TestUnreachable(t *testing.T) {
 			feed.URLs[source.Name] = address
 		}
 		result := s.update(t, feed, false)
-		if text := feeds.Summary(result); !strings.Contains(text, "connection refused") || !strings.Contains(text, address) {
+		if text := result.Summary(); !strings.Contains(text, "connection refused") || !strings.Contains(text, address) {
 			t.Errorf("%s: %q", set.Name, text)
 		}
 	}
@@ -144,7 +144,7 @@ func TestEmptySource(t *testing.T) {
 		for _, source := range set.Sources {
 			feed.URLs[source.Name] = server.URL + "/"
 		}
-		if text := feeds.Summary(s.update(t, feed, false)); !strings.Contains(text, "404") {
+		if text := s.update(t, feed, false).Summary(); !strings.Contains(text, "404") {
 			t.Errorf("%s: %q", set.Name, text)
 		}
 	}
@@ -156,14 +156,14 @@ func TestDataThatVanishes(t *testing.T) {
 	s.update(t, m.feed("debian"), false)
 	before := content(s.store)
 	m.put("/debian/json", []byte("{}"))
-	if text := feeds.Summary(s.update(t, m.feed("debian"), false)); !strings.Contains(text, "the 5 records of before stay") {
+	if text := s.update(t, m.feed("debian"), false).Summary(); !strings.Contains(text, "the 5 records of before stay") {
 		t.Errorf("an empty file: %q", text)
 	}
 	if content(s.store) != before {
 		t.Error("the data is gone")
 	}
 	fresh := newSite(t)
-	if text := feeds.Summary(fresh.update(t, m.feed("debian"), false)); !strings.Contains(text, "holds no data") {
+	if text := fresh.update(t, m.feed("debian"), false).Summary(); !strings.Contains(text, "holds no data") {
 		t.Errorf("an empty file at first: %q", text)
 	}
 }
@@ -175,7 +175,7 @@ func TestFullDisk(t *testing.T) {
 	m.fault("/debian/json", "slow")
 	s.Room = func() error { return fmt.Errorf("the disk is full") }
 	result, err := s.Update(t.Context(), feeds.Wish{Feed: m.feed("debian")}, nil)
-	if err == nil || !strings.Contains(feeds.Summary(result), "the disk is full") {
-		t.Errorf("without room: %q, %v", feeds.Summary(result), err)
+	if err == nil || !strings.Contains(result.Summary(), "the disk is full") {
+		t.Errorf("without room: %q, %v", result.Summary(), err)
 	}
 }

@@ -2,15 +2,11 @@ package feeds
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"os"
-	"path/filepath"
 
 	"github.com/breakwater-registry/breakwater/internal/core"
 )
@@ -23,6 +19,13 @@ const (
 )
 
 var mappingNames = []string{RepositoryMapping, ContainerMapping}
+
+// Mappings takes the mapping files.
+type Mappings interface {
+	// SetMapping replaces the file of that name and says whether that changes
+	// anything.
+	SetMapping(ctx context.Context, name string, content []byte) (changed bool, err error)
+}
 
 // mappingsPart is the name under which the mapping files are shown.
 const mappingsPart = "rhel-mapping-files"
@@ -37,29 +40,32 @@ func (r *run) mappings(ctx context.Context) core.FeedPartResult {
 	result := core.FeedPartResult{Name: mappingsPart}
 	r.watch.forget()
 	r.watch.set(func(p *Progress) { p.Part, p.Step, p.Records = mappingsPart, StepDownload, 0 })
-	sums := ""
 	for _, name := range mappingNames {
-		text, err := r.mapping(ctx, name)
-		if err == nil {
-			var n int64
-			if n, err = checkMapping(name, text); err == nil {
-				err = r.writeMapping(name, text)
-				result.Records += n
-			}
-		}
+		n, changed, err := r.setMapping(ctx, name)
 		if err != nil {
 			if failure, _ := r.watch.cause(); failure != nil {
 				err = failure
 			}
-			result.Error, result.Records = core.Clip(err.Error(), maxError), 0
+			result.Error = core.Clip(err.Error(), maxError)
 			return result
 		}
-		sum := sha256.Sum256(text)
-		sums += hex.EncodeToString(sum[:])
+		result.Records += n
+		result.Changed = result.Changed || changed
 	}
-	result.Fingerprint = sums
-	result.Changed = sums != r.known(mappingsPart).Fingerprint
+	result.Changed = result.Changed || result.Records != r.known(mappingsPart).Records
 	return result
+}
+
+func (r *run) setMapping(ctx context.Context, name string) (entries int64, changed bool, err error) {
+	text, err := r.mapping(ctx, name)
+	if err != nil {
+		return 0, false, err
+	}
+	if entries, err = checkMapping(name, text); err != nil {
+		return 0, false, err
+	}
+	changed, err = r.Mappings.SetMapping(ctx, name, text)
+	return entries, changed, err
 }
 
 func (r *run) mapping(ctx context.Context, name string) (text []byte, err error) {
@@ -94,25 +100,4 @@ func checkMapping(name string, text []byte) (int64, error) {
 		return 0, fmt.Errorf("%s holds no data", name)
 	}
 	return int64(len(file.Data)), nil
-}
-
-// writeMapping puts the file in place whole.
-func (r *Runner) writeMapping(name string, text []byte) (err error) {
-	if err := os.MkdirAll(r.Mappings, 0o700); err != nil {
-		return err
-	}
-	file, err := os.CreateTemp(r.Mappings, name+".")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.Remove(file.Name()))
-		}
-	}()
-	_, err = file.Write(text)
-	if err = errors.Join(err, file.Sync(), file.Close()); err != nil {
-		return err
-	}
-	return os.Rename(file.Name(), filepath.Join(r.Mappings, name))
 }

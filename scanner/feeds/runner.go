@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/quay/claircore"
@@ -25,8 +24,8 @@ import (
 type Runner struct {
 	// Store is the database of the scanner.
 	Store datastore.Updater
-	// Mappings is the folder for Red Hat's two mapping files.
-	Mappings string
+	// Mappings takes Red Hat's two mapping files.
+	Mappings Mappings
 	// Room says why nothing more may be written to the disk; nil: there is room.
 	Room func() error
 	// Agent is sent as User-Agent.
@@ -373,23 +372,4 @@ func (r *Runner) Clean(ctx context.Context, report func(Progress)) error {
 		}
 	}
 	return errors.New("the old data could not be removed in a reasonable number of steps")
-}
-
-// Summary tells in one line what went wrong in a run, "" when nothing did.
-func Summary(result core.FeedResult) string {
-	var failed []string
-	for _, part := range result.Parts {
-		if part.Error != "" {
-			failed = append(failed, part.Name+": "+part.Error)
-		}
-	}
-	switch {
-	case result.Error != "":
-		return core.Clip(result.Error, maxError)
-	case len(failed) == 0:
-		return ""
-	case len(failed) == 1:
-		return core.Clip(failed[0], maxError)
-	}
-	return core.Clip(fmt.Sprintf("%d of %d parts failed: %s", len(failed), len(result.Parts), strings.Join(failed, "; ")), maxError)
 }

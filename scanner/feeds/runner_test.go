@@ -24,7 +24,16 @@ func newRunner(t *testing.T, store *memory) *feeds.Runner {
 	t.Setenv("TMPDIR", t.TempDir())
 	limits := feeds.DefaultLimits()
 	limits.Answer, limits.Stall = 1<<20, 200*time.Millisecond
-	return &feeds.Runner{Store: store, Mappings: t.TempDir(), Agent: "Breakwater/test", Limits: limits, Log: slog.New(slog.DiscardHandler)}
+	return &feeds.Runner{Store: store, Mappings: mappings{}, Agent: "Breakwater/test", Limits: limits, Log: slog.New(slog.DiscardHandler)}
+}
+
+// mappings keeps Red Hat's mapping files.
+type mappings map[string]string
+
+func (m mappings) SetMapping(_ context.Context, name string, content []byte) (changed bool, err error) {
+	changed = m[name] != string(content)
+	m[name] = string(content)
+	return changed, nil
 }
 
 // site is a database with what app remembers of the parts of one feed.
@@ -127,7 +136,7 @@ func TestFeeds(t *testing.T) {
 			}
 			m.change(set.Name, want.file)
 			result := s.update(t, feed, false)
-			if text := feeds.Summary(result); text != "" {
+			if text := result.Summary(); text != "" {
 				t.Errorf("after the faults: %s", text)
 			}
 			noFilesLeft(t)
@@ -137,7 +146,7 @@ func TestFeeds(t *testing.T) {
 
 func wholeRun(t *testing.T, result core.FeedResult, parts map[string]int64) {
 	t.Helper()
-	if text := feeds.Summary(result); text != "" {
+	if text := result.Summary(); text != "" {
 		t.Fatalf("a whole run: %s", text)
 	}
 	found := map[string]int64{}
@@ -181,7 +190,7 @@ func brokenRun(t *testing.T, m *mirror, s *site, feed core.Feed, name, fault str
 	m.fault(name, fault)
 	defer m.fault(name, "")
 	result := s.update(t, feed, true)
-	text := feeds.Summary(result)
+	text := result.Summary()
 	if text == "" {
 		t.Fatalf("no error: %+v", result)
 	}

@@ -6,8 +6,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/breakwater-registry/breakwater/scanner/feeds"
 )
 
 // TestChangesOfVEX reads the archive once and then what changed.
@@ -23,7 +21,7 @@ func TestChangesOfVEX(t *testing.T) {
 	m.put("/redhat/vex/deletions.csv", fmt.Appendf(nil, "%q,%q\n", "2024/cve-2024-24999.json", later))
 	m.asked()
 	result := s.update(t, feed, false)
-	if text := feeds.Summary(result); text != "" {
+	if text := result.Summary(); text != "" {
 		t.Fatal(text)
 	}
 	if asked := strings.Join(m.asked(), "\n"); strings.Contains(asked, "tar.zst") {
