@@ -10,6 +10,8 @@ import (
 	"github.com/quay/claircore"
 	"github.com/quay/claircore/datastore"
 	"github.com/quay/claircore/libvuln/driver"
+
+	"github.com/breakwater-registry/breakwater/scanner/feeds"
 )
 
 // memory is a database that keeps the latest operation of each part.
@@ -42,10 +44,10 @@ func (m *memory) get(name string) operation {
 func (m *memory) put(name string, o operation) uuid.UUID {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	o.written = 1
 	if p := m.part[name]; p != nil {
-		o.written = p.written
+		o.written = p.written + 1
 	}
-	o.written++
 	m.part[name] = &o
 	return uuid.New()
 }
@@ -111,3 +113,29 @@ func (m *memory) GetUpdateOperations(_ context.Context, kind driver.UpdateKind, 
 }
 
 func (m *memory) GC(context.Context, int) (int64, error) { return 0, nil }
+
+// batch is several updates of a memory; what is staged is seen on Commit.
+type batch struct {
+	target, staged *memory
+}
+
+func (m *memory) begin(context.Context) (feeds.Batch, error) {
+	return &batch{target: m, staged: newMemory()}, nil
+}
+
+func (b *batch) UpdateVulnerabilitiesIter(ctx context.Context, name string, f driver.Fingerprint, rows datastore.VulnerabilityIter) (uuid.UUID, error) {
+	return b.staged.UpdateVulnerabilitiesIter(ctx, name, f, rows)
+}
+
+func (b *batch) UpdateEnrichmentsIter(ctx context.Context, name string, f driver.Fingerprint, rows datastore.EnrichmentIter) (uuid.UUID, error) {
+	return b.staged.UpdateEnrichmentsIter(ctx, name, f, rows)
+}
+
+func (b *batch) Commit(context.Context) error {
+	for name, o := range b.staged.part {
+		b.target.put(name, *o)
+	}
+	return nil
+}
+
+func (b *batch) Rollback() error { return nil }

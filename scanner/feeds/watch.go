@@ -9,13 +9,14 @@ import (
 type Progress struct {
 	Feed     string `json:"feed,omitempty"`
 	Part     string `json:"part,omitempty"`
-	Step     string `json:"step"`     // see the Step constants
-	Done     int    `json:"done"`     // parts or feeds that are ready
-	Total    int    `json:"total"`    // parts or feeds; 0: not known yet
-	Bytes    int64  `json:"bytes"`    // received or read, of this feed or file
-	Records  int64  `json:"records"`  // of this part
-	Imported int64  `json:"imported"` // of all parts
-	Failed   int    `json:"failed"`   // parts
+	Step     string `json:"step"`           // see the Step constants
+	Done     int    `json:"done"`           // parts or feeds that are ready
+	Total    int    `json:"total"`          // parts or feeds; 0: not known yet
+	Bytes    int64  `json:"bytes"`          // received or read, of this feed or file
+	Records  int64  `json:"records"`        // of this part
+	Imported int64  `json:"imported"`       // of all parts
+	Failed   int    `json:"failed"`         // parts
+	Size     int64  `json:"size,omitempty"` // of the file that is imported, in bytes
 }
 
 // The steps of a run.
