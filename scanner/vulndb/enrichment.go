@@ -33,16 +33,24 @@ func (s *Store) UpdateEnrichmentsIter(ctx context.Context, updater string, finge
 		return uuid.Nil, fmt.Errorf("begin update of %s: %w", updater, err)
 	}
 	defer end()
-	err = batches(records, usableEnrichment, func(batch []*driver.EnrichmentRecord) error {
-		return im.write(ctx, len(batch), func(c *dbfile.Conn, i int) error { return im.putEnrichment(c, batch[i]) })
-	})
-	if err == nil {
-		err = im.finish(ctx, im.goneRows)
+	if err = im.enrichments(ctx, records); err == nil {
+		err = im.show(ctx)
 	}
 	if err != nil {
 		return uuid.Nil, im.undo(fmt.Errorf("update of %s: %w", updater, err))
 	}
 	return im.ref, nil
+}
+
+// enrichments writes all that an update brings; only show is left to do.
+func (im *importing) enrichments(ctx context.Context, records datastore.EnrichmentIter) error {
+	err := batches(records, usableEnrichment, func(batch []*driver.EnrichmentRecord) error {
+		return im.write(ctx, len(batch), func(c *dbfile.Conn, i int) error { return im.putEnrichment(c, batch[i]) })
+	})
+	if err != nil {
+		return err
+	}
+	return im.finish(ctx, im.goneRows)
 }
 
 // usableEnrichment is false for the empty record with which claircore's parsers

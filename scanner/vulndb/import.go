@@ -57,16 +57,25 @@ type importing struct {
 
 // begin makes a new operation, after undoing what an earlier one of the same
 // stream left half done. end must be called.
-func (s *Store) begin(ctx context.Context, kind rowKind, updater string, fingerprint driver.Fingerprint) (_ *importing, end func(), err error) {
-	unlock, err := s.streams.lock(ctx, string(kind.kind)+"/"+updater)
+func (s *Store) begin(ctx context.Context, kind rowKind, updater string, fingerprint driver.Fingerprint) (im *importing, end func(), err error) {
+	s.cleaning.RLock()
+	im, unlock, err := s.start(ctx, kind, updater, fingerprint)
+	if err != nil {
+		s.cleaning.RUnlock()
+		return nil, nil, err
+	}
+	return im, func() { unlock(); s.cleaning.RUnlock() }, nil
+}
+
+// start is begin for a caller that keeps the database from being cleaned.
+func (s *Store) start(ctx context.Context, kind rowKind, updater string, fingerprint driver.Fingerprint) (_ *importing, unlock func(), err error) {
+	unlock, err = s.streams.lock(ctx, string(kind.kind)+"/"+updater)
 	if err != nil {
 		return nil, nil, err
 	}
-	s.cleaning.RLock()
-	end = func() { s.cleaning.RUnlock(); unlock() }
 	defer func() {
 		if err != nil {
-			end()
+			unlock()
 		}
 	}()
 	im := &importing{Store: s, rowKind: kind, ref: uuid.New(), intern: newInterner()}
@@ -91,7 +100,7 @@ func (s *Store) begin(ctx context.Context, kind rowKind, updater string, fingerp
 	if err != nil {
 		return nil, nil, err
 	}
-	return im, end, nil
+	return im, unlock, nil
 }
 
 // write commits one batch of rows.
@@ -138,8 +147,8 @@ func (im *importing) put(c *dbfile.Conn, key digest, insert func() (int64, error
 	return nil
 }
 
-// finish ends the rows that the update does not have and shows readers the
-// rest. gone lists the rows that may be ended.
+// finish ends the rows that the update does not have. gone lists the rows that
+// may be ended.
 func (im *importing) finish(ctx context.Context, gone func(c *dbfile.Conn, keep *bitmap) ([]int64, error)) error {
 	var ids []int64
 	if err := im.file.Read(ctx, func(c *dbfile.Conn) (err error) {
@@ -164,7 +173,7 @@ func (im *importing) finish(ctx context.Context, gone func(c *dbfile.Conn, keep 
 			return err
 		}
 	}
-	return im.show(ctx)
+	return nil
 }
 
 func (im *importing) setState(ctx context.Context, state int) error {
@@ -176,25 +185,33 @@ func (im *importing) setState(ctx context.Context, state int) error {
 
 // show is the moment at which readers see the update.
 func (im *importing) show(ctx context.Context) error {
-	err := im.file.Write(ctx, func(c *dbfile.Conn) error {
-		if _, err := c.Exec(`UPDATE operation SET state = ?, rows = ? WHERE id = ?`, stateDone, im.rows, im.op); err != nil {
-			return err
-		}
-		if im.changed == 0 {
-			_, err := c.Exec(`UPDATE stream SET latest = ? WHERE id = ?`, im.op, im.stream)
-			return err
-		}
-		return showOperation(c, im.stream, im.op)
-	})
-	if err != nil {
+	if err := im.file.Write(ctx, im.showIn); err != nil {
 		return err
 	}
-	if im.changed >= settleFrom {
-		if err := im.file.Settle(ctx); err != nil {
-			im.log.Warn("the CVE database could not be tidied after an import", "error", err)
-		}
-	}
+	im.settleAfter(ctx, im.changed)
 	return nil
+}
+
+// showIn is show within a transaction.
+func (im *importing) showIn(c *dbfile.Conn) error {
+	if _, err := c.Exec(`UPDATE operation SET state = ?, rows = ? WHERE id = ?`, stateDone, im.rows, im.op); err != nil {
+		return err
+	}
+	if im.changed == 0 {
+		_, err := c.Exec(`UPDATE stream SET latest = ? WHERE id = ?`, im.op, im.stream)
+		return err
+	}
+	return showOperation(c, im.stream, im.op)
+}
+
+// settleAfter tidies the file after an import that changed many rows.
+func (s *Store) settleAfter(ctx context.Context, changed int64) {
+	if changed < settleFrom {
+		return
+	}
+	if err := s.file.Settle(ctx); err != nil {
+		s.log.Warn("the CVE database could not be tidied after an import", "error", err)
+	}
 }
 
 // undo removes an update that failed; when that fails too, the next update of

@@ -60,7 +60,18 @@ func (s *Store) updateVulnerabilities(ctx context.Context, updater string, finge
 		return uuid.Nil, fmt.Errorf("begin update of %s: %w", updater, err)
 	}
 	defer end()
-	err = batches(vulns, usableVuln, func(batch []*claircore.Vulnerability) error {
+	if err = im.vulnerabilities(ctx, vulns, touched); err == nil {
+		err = im.show(ctx)
+	}
+	if err != nil {
+		return uuid.Nil, im.undo(fmt.Errorf("update of %s: %w", updater, err))
+	}
+	return im.ref, nil
+}
+
+// vulnerabilities writes all that an update brings; only show is left to do.
+func (im *importing) vulnerabilities(ctx context.Context, vulns datastore.VulnerabilityIter, touched map[string]bool) error {
+	err := batches(vulns, usableVuln, func(batch []*claircore.Vulnerability) error {
 		if touched != nil {
 			for _, v := range batch {
 				touched[v.Name] = true
@@ -68,15 +79,13 @@ func (s *Store) updateVulnerabilities(ctx context.Context, updater string, finge
 		}
 		return im.write(ctx, len(batch), func(c *dbfile.Conn, i int) error { return im.putVuln(c, batch[i]) })
 	})
-	if err == nil && touched == nil {
-		err = im.finish(ctx, im.goneRows)
-	} else if err == nil {
-		err = im.finishDelta(ctx, touched)
-	}
 	if err != nil {
-		return uuid.Nil, im.undo(fmt.Errorf("update of %s: %w", updater, err))
+		return err
 	}
-	return im.ref, nil
+	if touched == nil {
+		return im.finish(ctx, im.goneRows)
+	}
+	return im.finishDelta(ctx, touched)
 }
 
 // usableVuln is false for vulnerabilities of no package: nothing could match them.
