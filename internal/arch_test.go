@@ -42,6 +42,7 @@ var arrows = map[string][]string{
 	"scanner/vulndb": {"scanner/dbfile"},
 	"internal/jobs":  {"internal/core", "internal/app"},
 	"scanner/feeds":  {"internal/core"},
+	"scanner/sbom":   {"internal/core"},
 	"web":            {"internal/core", "internal/app", "internal/disk", "internal/httpx", "assets", "web/ui", "web/ui/i18n"},
 	"web/ui":         {"internal/core", "assets", "web/ui/i18n"},
 	"web/ui/i18n":    {},
