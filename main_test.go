@@ -153,7 +153,8 @@ func (s *instance) end(signal os.Signal) error {
 
 // plainEnv has nothing of the user's own settings.
 func plainEnv(dir string) []string {
-	return []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "TMPDIR=" + dir, "BREAKWATER_CONFIG=" + filepath.Join(dir, "breakwater.yaml")}
+	return []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "TMPDIR=" + dir, "BREAKWATER_CONFIG=" + filepath.Join(dir, "breakwater.yaml"),
+		"BREAKWATER_OFFLINE=true"}
 }
 
 // newClient makes a client that trusts the authority in the PEM file, when there

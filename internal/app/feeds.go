@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"time"
@@ -273,6 +274,22 @@ func (a *App) SetFeedSchedule(ctx context.Context, c core.Caller, typ core.Sched
 		return err
 	})
 	return id, err
+}
+
+// FirstFeedSchedule has a new registry update its feeds once a day: for the
+// first time in a minute, and then at a time that is another for each registry,
+// so that they do not all ask at once.
+func (a *App) FirstFeedSchedule(ctx context.Context) error {
+	return a.update(ctx, itself, func(s *session) error {
+		minute := rand.IntN(24 * 60)
+		daily, err := ParseSchedule(core.ScheduleCustom, fmt.Sprintf("0 %d %d * * *", minute%60, minute/60), s.Now())
+		if err != nil {
+			return err
+		}
+		daily.Kind, daily.Parameters, daily.NextAt = JobFeeds, "{}", s.Now().Add(time.Minute)
+		_, err = s.SetSchedule(daily)
+		return err
+	})
 }
 
 // The rest is for the job itself; no caller is asked for its rights there.

@@ -68,7 +68,7 @@ func goTool(ctx context.Context, env []string, args ...string) error {
 
 func breakwaterCommand(binary string) func(string, string, *keyPair) (*exec.Cmd, error) {
 	return func(home, address string, keys *keyPair) (*exec.Cmd, error) {
-		args := []string{"serve", "--data", filepath.Join(home, "data"), "--listen", address, "--hostname", "127.0.0.1"}
+		args := []string{"serve", "--offline", "--data", filepath.Join(home, "data"), "--listen", address, "--hostname", "127.0.0.1"}
 		if keys == nil {
 			args = append(args, "--http")
 		} else {

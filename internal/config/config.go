@@ -60,6 +60,8 @@ type Config struct {
 	// MetricsTokenFile names the file with the bearer token for /metrics;
 	// ReadSecret reads it.
 	MetricsTokenFile string
+	// Offline says that CVE feeds are imported only.
+	Offline bool
 	// TrustedProxies are the networks whose X-Forwarded-* headers count.
 	TrustedProxies []netip.Prefix
 	// LogFormat is LogText or LogJSON.

@@ -62,6 +62,8 @@ func options() []option {
 			field: func(c *Config) any { return &c.MetricsListen }},
 		{name: "metrics-token-file", help: "`file` with the bearer token that /metrics asks for",
 			field: func(c *Config) any { return &c.MetricsTokenFile }},
+		{name: "offline", fallback: "false", help: "never ask the internet for CVE feeds; they come with breakwater feeds import or an upload",
+			field: func(c *Config) any { return &c.Offline }},
 		{name: "trusted-proxies", help: "`networks` (CIDR) of proxies whose X-Forwarded-* headers are believed; repeatable",
 			field: func(c *Config) any { return &c.TrustedProxies }},
 		{name: "log-format", fallback: LogText, help: "`format` of the log: text or json",

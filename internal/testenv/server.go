@@ -106,7 +106,7 @@ func (s *Server) start(t testing.TB) {
 	host, _, _ := net.SplitHostPort(s.Addr)
 	args := append([]string{s.binary, "serve", "--data", s.Data, "--listen", s.listen, "--hostname", host}, s.opts.Args...)
 	cmd := inNetns(context.Background(), s.opts.Netns, args...)
-	cmd.Env = append(plainEnv(s.CADir, "BREAKWATER_ADMIN_PASSWORD="+s.AdminPassword), s.opts.Env...)
+	cmd.Env = append(plainEnv(s.CADir, "BREAKWATER_ADMIN_PASSWORD="+s.AdminPassword, "BREAKWATER_OFFLINE=true"), s.opts.Env...)
 	s.proc = startProcess(t, "breakwater", s.log, cmd)
 	s.proc.waitReady(t, serverStart, s.ping)
 	if err := os.WriteFile(filepath.Join(s.CADir, "ca.crt"), s.CA, 0o644); err != nil {
