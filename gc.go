@@ -30,6 +30,7 @@ func (s *server) work(ctx context.Context) error {
 	handlers := jobHandlers(collector)
 	handlers[app.JobRetention] = runRetention(s.app)
 	handlers[app.JobSignatures] = runSignatures(s.app)
+	handlers[app.JobFeeds] = s.runFeeds
 	handlers[app.JobScrub] = runScrub(fsck.NewScrubber(s.app, s.blobs, s.log))
 	return jobs.New(s.app, s.log, handlers).Run(ctx)
 }
@@ -76,10 +77,15 @@ func gcCommand() *cobra.Command {
 	return cmd
 }
 
-// collectGarbage has the running registry do it or, when none runs over the
-// data folder, does it here.
-func collectGarbage(cmd *cobra.Command, options app.GCOptions) (err error) {
-	follow := func(ctx context.Context, a *app.App) error { return followGC(ctx, cmd.OutOrStdout(), a, options) }
+func collectGarbage(cmd *cobra.Command, options app.GCOptions) error {
+	return byRegistry(cmd, func(ctx context.Context, a *app.App) error {
+		return follow(ctx, cmd.OutOrStdout(), gcWatch(a, options))
+	})
+}
+
+// byRegistry lets work queue jobs and wait for them. The running registry does
+// them or, when none runs over the data folder, this process.
+func byRegistry(cmd *cobra.Command, work func(context.Context, *app.App) error) (err error) {
 	cfg, err := settings(cmd)
 	if err != nil {
 		return err
@@ -91,7 +97,7 @@ func collectGarbage(cmd *cobra.Command, options app.GCOptions) (err error) {
 	defer func() { err = errors.Join(err, s.close()) }()
 	err = s.lockData()
 	if errors.Is(err, syscall.EWOULDBLOCK) {
-		return withApp(cmd, follow)
+		return withApp(cmd, work)
 	}
 	if err != nil {
 		return err
@@ -102,7 +108,7 @@ func collectGarbage(cmd *cobra.Command, options app.GCOptions) (err error) {
 	ctx, cancel := context.WithCancel(cmd.Context())
 	worked := make(chan error, 1)
 	go func() { worked <- s.work(ctx) }()
-	err = follow(cmd.Context(), s.app)
+	err = work(cmd.Context(), s.app)
 	cancel()
 	return errors.Join(err, <-worked)
 }
@@ -114,9 +120,19 @@ const (
 	deadAfter = time.Minute
 )
 
-// followGC queues a garbage collection and prints how it goes until its end.
-func followGC(ctx context.Context, out io.Writer, a *app.App, options app.GCOptions) error {
-	id, err := a.StartGC(ctx, theSystem, options)
+// watched is a job that a command waits for.
+type watched struct {
+	what     string // as in "the registry does not work on WHAT 7"
+	start    func(context.Context) (id int64, err error)
+	read     func(ctx context.Context, id int64) (core.Job, error)
+	list     func(context.Context, core.Query) ([]core.Job, int64, error)
+	progress func(core.Job) string
+	end      func(io.Writer, core.Job) error
+}
+
+// follow queues the job and prints how it goes until its end.
+func follow(ctx context.Context, out io.Writer, w watched) error {
+	id, err := w.start(ctx)
 	if err != nil {
 		return err
 	}
@@ -124,23 +140,23 @@ func followGC(ctx context.Context, out io.Writer, a *app.App, options app.GCOpti
 	defer tick.Stop()
 	printed := time.Now()
 	for {
-		job, err := a.GCRun(ctx, theSystem, id)
+		job, err := w.read(ctx, id)
 		if err != nil {
 			return err
 		}
 		if job.Status.Ended() {
-			return printGC(out, options, job)
+			return w.end(out, job)
 		}
-		if err := working(ctx, a, job); err != nil {
+		if err := w.working(ctx, job); err != nil {
 			return err
 		}
 		if time.Since(printed) > printEvery {
 			printed = time.Now()
-			fmt.Fprintf(out, "%s: %s\n", job.Status, resultOf(job))
+			fmt.Fprintf(out, "%s: %s\n", job.Status, w.progress(job))
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("no longer watched; garbage collection %d goes on in the registry, or when that starts", id)
+			return fmt.Errorf("no longer watched; %s %d goes on in the registry, or when that starts", w.what, id)
 		case <-tick.C:
 		}
 	}
@@ -149,9 +165,9 @@ func followGC(ctx context.Context, out io.Writer, a *app.App, options app.GCOpti
 var theSystem = core.Caller{Subject: core.System}
 
 // working says whether the job, or the one that it waits for, gives signs of life.
-func working(ctx context.Context, a *app.App, job core.Job) error {
+func (w watched) working(ctx context.Context, job core.Job) error {
 	latest := job.UpdatedAt
-	runs, _, err := a.GCRuns(ctx, theSystem, core.Query{Page: 1, PageSize: 1,
+	runs, _, err := w.list(ctx, core.Query{Page: 1, PageSize: 1,
 		Filters: []core.Filter{{Field: "status", Values: []string{string(core.JobRunning)}}}})
 	if err != nil {
 		return err
@@ -162,9 +178,22 @@ func working(ctx context.Context, a *app.App, job core.Job) error {
 		}
 	}
 	if time.Since(latest) > deadAfter {
-		return fmt.Errorf("the registry does not work on garbage collection %d; it stays queued until the registry starts again", job.ID)
+		return fmt.Errorf("the registry does not work on %s %d; it stays queued until the registry starts again", w.what, job.ID)
 	}
 	return nil
+}
+
+func gcWatch(a *app.App, options app.GCOptions) watched {
+	return watched{
+		what:  "garbage collection",
+		start: func(ctx context.Context) (int64, error) { return a.StartGC(ctx, theSystem, options) },
+		read:  func(ctx context.Context, id int64) (core.Job, error) { return a.GCRun(ctx, theSystem, id) },
+		list: func(ctx context.Context, q core.Query) ([]core.Job, int64, error) {
+			return a.GCRuns(ctx, theSystem, q)
+		},
+		progress: func(job core.Job) string { return resultOf(job).String() },
+		end:      func(out io.Writer, job core.Job) error { return printGC(out, options, job) },
+	}
 }
 
 func resultOf(job core.Job) gc.Result {

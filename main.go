@@ -40,7 +40,7 @@ func command() *cobra.Command {
 		SilenceErrors: true,
 	}
 	root.SetFlagErrorFunc(nearestFlag)
-	root.AddCommand(serveCommand(), adminCommand(), fsckCommand(), gcCommand(), healthcheckCommand(), versionCommand())
+	root.AddCommand(serveCommand(), adminCommand(), feedsCommand(), fsckCommand(), gcCommand(), healthcheckCommand(), versionCommand())
 	return root
 }
 

@@ -29,6 +29,7 @@ import (
 	"github.com/breakwater-registry/breakwater/registry"
 	"github.com/breakwater-registry/breakwater/registry/blobs"
 	"github.com/breakwater-registry/breakwater/registry/journal"
+	"github.com/breakwater-registry/breakwater/scanner"
 	"github.com/breakwater-registry/breakwater/store"
 	"github.com/breakwater-registry/breakwater/trust/signature"
 )
@@ -74,6 +75,7 @@ type server struct {
 	app      *app.App
 	tokens   *auth.Tokens
 	certs    *certs.Manager // nil with plain HTTP
+	scanner  *scanner.Engine
 	images   *registry.Registry
 	http     *http.Server
 	metrics  http.Handler // for its own listener; nil without one
@@ -130,7 +132,7 @@ func (s *server) openParts(ctx context.Context) (err error) {
 	}
 	s.opened(func() error { s.app.Close(); return nil })
 	s.app.CheckTrustAnchors(signature.Check)
-	return nil
+	return s.openScanner()
 }
 
 // open opens the data folder and builds what serves it.
@@ -276,6 +278,9 @@ func (s *server) housekeeping(ctx context.Context) {
 		if err := s.app.QueueSignatures(ctx); err != nil && ctx.Err() == nil {
 			s.log.Error("the verification of signatures could not be queued", "error", err)
 		}
+		if err := s.bundles().expire(time.Now()); err != nil {
+			s.log.Error("old bundles of CVE feeds could not be removed", "error", err)
+		}
 		if err := s.app.QueueScrub(ctx); err != nil && ctx.Err() == nil {
 			s.log.Error("the check of the stored blobs could not be queued", "error", err)
 		}
@@ -325,6 +330,11 @@ func (s *server) welcome(ctx context.Context) error {
 	created, err := s.app.Bootstrap(ctx, password)
 	if err != nil {
 		return err
+	}
+	if created && !s.cfg.Offline {
+		if err := s.app.FirstFeedSchedule(ctx); err != nil {
+			return err
+		}
 	}
 	if !created {
 		shown = "the password chosen before   (lost? breakwater admin reset-password)"

@@ -232,6 +232,16 @@ func (a *App) HasBlob(ctx context.Context, digest string) (bool, error) {
 	return err == nil, err
 }
 
+// StoredBlob returns the live file of a digest; CodeNotFound when there is none.
+// It is for the registry's own work: no client is told.
+func (a *App) StoredBlob(ctx context.Context, digest string) (blob core.Blob, err error) {
+	err = a.view(ctx, itself, func(s *session) error {
+		blob, err = s.LiveBlob(digest)
+		return err
+	})
+	return blob, err
+}
+
 // LinkExisting is LinkBlob where the registry holds a live file of the blob
 // already; it says whether it does.
 func (a *App) LinkExisting(ctx context.Context, c core.Caller, repository string, blob core.Blob) (bool, error) {

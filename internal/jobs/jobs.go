@@ -53,8 +53,8 @@ func New(a *app.App, log *slog.Logger, handlers map[string]Handler) *Runner {
 	return &Runner{app: a, log: log, handlers: handlers, ended: make(chan string, len(handlers)), running: map[string]*Run{}}
 }
 
-// errStopped is why the context of a job is done that somebody stopped.
-var errStopped = errors.New("stopped")
+// ErrStopped is why the context of a job is done that somebody stopped.
+var ErrStopped = errors.New("stopped")
 
 // Run works until ctx ends and the running jobs have returned. Only one Runner
 // may run over one data folder.
@@ -94,7 +94,7 @@ func (r *Runner) look(ctx context.Context) error {
 	for _, id := range queue.Stopping {
 		for _, run := range r.running {
 			if run.ID == id {
-				run.cancel(errStopped)
+				run.cancel(ErrStopped)
 			}
 		}
 	}
@@ -169,7 +169,7 @@ func outcome(ctx context.Context, err error) (core.JobStatus, string) {
 	switch {
 	case err == nil:
 		return core.JobSuccess, ""
-	case errors.Is(context.Cause(ctx), errStopped):
+	case errors.Is(context.Cause(ctx), ErrStopped):
 		return core.JobStopped, ""
 	case ctx.Err() != nil:
 		return core.JobPending, ""

@@ -1,12 +1,15 @@
 package feeds
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"os"
+	"path/filepath"
 
 	"github.com/breakwater-registry/breakwater/internal/core"
 )
@@ -100,4 +103,30 @@ func checkMapping(name string, text []byte) (int64, error) {
 		return 0, fmt.Errorf("%s holds no data", name)
 	}
 	return int64(len(file.Data)), nil
+}
+
+// MappingFolder keeps the mapping files in a folder, under their names.
+type MappingFolder string
+
+// SetMapping implements Mappings. Readers see the old file or the new one.
+func (f MappingFolder) SetMapping(_ context.Context, name string, content []byte) (changed bool, err error) {
+	target := filepath.Join(string(f), name)
+	if old, err := os.ReadFile(target); err == nil && bytes.Equal(old, content) {
+		return false, nil
+	}
+	if err := os.MkdirAll(string(f), 0o700); err != nil {
+		return false, err
+	}
+	file, err := os.CreateTemp(string(f), name+".")
+	if err != nil {
+		return false, err
+	}
+	_, err = file.Write(content)
+	if err = errors.Join(err, file.Sync(), file.Close()); err == nil {
+		err = os.Rename(file.Name(), target)
+	}
+	if err != nil {
+		return false, errors.Join(err, os.Remove(file.Name()))
+	}
+	return true, nil
 }

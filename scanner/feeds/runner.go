@@ -24,6 +24,8 @@ import (
 type Runner struct {
 	// Store is the database of the scanner.
 	Store datastore.Updater
+	// Rows counts the records of a part that readers see; nil: it is not known.
+	Rows func(ctx context.Context, part string) (int64, error)
 	// Mappings takes Red Hat's two mapping files.
 	Mappings Mappings
 	// Room says why nothing more may be written to the disk; nil: there is room.
@@ -337,9 +339,12 @@ func (r *run) delta(ctx context.Context, u driver.Updater, content io.Reader, af
 	case len(changed) > maxDelta:
 		return r.whole(ctx, u, result)
 	}
-	was := r.known(u.Name()).Records
-	result.Records = max(was, int64(len(changed)))
-	_, err := r.Store.DeltaUpdateVulnerabilities(ctx, u.Name(), after, changed, deleted)
+	result.Records = max(r.known(u.Name()).Records, int64(len(changed)))
+	if _, err := r.Store.DeltaUpdateVulnerabilities(ctx, u.Name(), after, changed, deleted); err != nil || r.Rows == nil {
+		return err
+	}
+	rows, err := r.Rows(ctx, u.Name())
+	result.Records = rows
 	return err
 }
 
