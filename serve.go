@@ -216,10 +216,19 @@ func (s *server) run(ctx context.Context) error {
 	}
 	notifier.Ready()
 	s.log.Info("ready", "version", version, "listen", s.listener.Addr().String(), "url", s.cfg.ExternalURL, "data", s.cfg.Data)
-	debug.FreeOSMemory() // what the start needed, above all to hash the first password
+	s.settleDown()
 	<-ctx.Done()
 	notifier.Stopping()
 	return group.Wait()
+}
+
+// settleDown gives back what only the start needed: memory, above all to hash
+// the first password, and code.
+func (s *server) settleDown() {
+	debug.FreeOSMemory()
+	if err := forgetCode(); err != nil {
+		s.log.Debug("the memory of the start's code stays in use", "error", err)
+	}
 }
 
 func (s *server) serveMain() error {
