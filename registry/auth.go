@@ -2,9 +2,7 @@ package registry
 
 import (
 	"encoding/json"
-	"fmt"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/distribution/distribution/v3/registry/api/errcode"
@@ -14,60 +12,6 @@ import (
 	"github.com/breakwater-registry/breakwater/internal/core"
 	"github.com/breakwater-registry/breakwater/internal/httpx"
 )
-
-// authenticate reads who sends the request: a bearer token, a name with
-// password or secret, or nobody. Cookies are never looked at.
-func (q *request) authenticate() (core.Caller, error) {
-	caller := core.Caller{Subject: core.Anonymous, Origin: httpx.Origin(q.r)}
-	header := q.r.Header.Get("Authorization")
-	scheme, credentials, _ := strings.Cut(header, " ")
-	switch {
-	case header == "":
-		return caller, nil
-	case strings.EqualFold(scheme, "Bearer"):
-		return q.bearer(caller, strings.TrimSpace(credentials))
-	}
-	return q.basic(q.r, caller)
-}
-
-func (g *Registry) bearer(caller core.Caller, token string) (core.Caller, error) {
-	claims, err := g.tokens.Verify(token)
-	if err != nil {
-		return caller, err
-	}
-	subject, ok := core.ParseSubject(claims.Subject)
-	if !ok {
-		return caller, core.Errorf(core.CodeUnauthorized, "the token names no account")
-	}
-	caller.Subject, caller.Limited, caller.Scopes = subject, true, claims.Access
-	return caller, nil
-}
-
-func (g *Registry) basic(r *http.Request, caller core.Caller) (core.Caller, error) {
-	username, secret, ok := r.BasicAuth()
-	if !ok {
-		return caller, core.Errorf(core.CodeUnauthorized, "the Authorization header must hold a Bearer token or Basic credentials")
-	}
-	var err error
-	caller.Subject, err = g.app.Authenticate(r.Context(), username, secret, caller.Origin)
-	return caller, err
-}
-
-// challenge tells where to get a token and for what (RFC 6750 and the
-// distribution token specification).
-func (q *request) challenge() string {
-	c := fmt.Sprintf(`Bearer realm="%s",service="%s"`, q.realm(q.r), Service)
-	if scope := q.scope(); scope != "" {
-		c += fmt.Sprintf(`,scope="%s"`, scope)
-	}
-	if q.r.Header.Get("Authorization") == "" {
-		return c
-	}
-	if q.caller.Limited {
-		return c + `,error="insufficient_scope"`
-	}
-	return c + `,error="invalid_token"`
-}
 
 // scope is what a token must be asked for to send this request.
 func (q *request) scope() string {
@@ -144,7 +88,7 @@ func (g *Registry) tokenRequest(w http.ResponseWriter, r *http.Request) (core.Ca
 	switch r.Method {
 	case http.MethodGet:
 		if r.Header.Get("Authorization") != "" {
-			caller, err = g.basic(r, caller)
+			caller, err = g.door.Basic(r)
 		}
 		return caller, r.URL.Query()["scope"], err
 	case http.MethodPost:
@@ -165,7 +109,7 @@ func (g *Registry) tokenRequest(w http.ResponseWriter, r *http.Request) (core.Ca
 func (g *Registry) issue(w http.ResponseWriter, caller core.Caller, granted []core.Scope) error {
 	ttl := g.app.Settings().TokenExpiration
 	now := time.Now().UTC().Truncate(time.Second)
-	token, err := g.tokens.Issue(auth.Claims{ID: uuid.NewString(), Subject: caller.Subject.String(), Access: granted}, ttl)
+	token, err := g.door.Tokens.Issue(auth.Claims{ID: uuid.NewString(), Subject: caller.Subject.String(), Access: granted}, ttl)
 	if err != nil {
 		return err
 	}

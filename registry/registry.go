@@ -14,18 +14,15 @@ import (
 	"github.com/breakwater-registry/breakwater/internal/auth"
 	"github.com/breakwater-registry/breakwater/internal/core"
 	"github.com/breakwater-registry/breakwater/internal/httpx"
+	"github.com/breakwater-registry/breakwater/internal/signin"
 	"github.com/breakwater-registry/breakwater/registry/blobs"
 )
-
-// Service is the name of the registry in challenges and tokens.
-const Service = "breakwater"
 
 // Registry serves /v2/ and /service/token.
 type Registry struct {
 	app         *app.App
 	blobs       *blobs.FileStore
-	tokens      *auth.Tokens
-	realm       func(*http.Request) string
+	door        signin.Door
 	log         *slog.Logger
 	generations generations
 }
@@ -42,7 +39,8 @@ type Options struct {
 
 // New makes a Registry.
 func New(o Options) *Registry {
-	return &Registry{app: o.App, blobs: o.Blobs, tokens: o.Tokens, realm: o.Realm, log: o.Log}
+	return &Registry{app: o.App, blobs: o.Blobs, log: o.Log,
+		door: signin.Door{App: o.App, Tokens: o.Tokens, Realm: o.Realm}}
 }
 
 // request is one request on its way through its handler.
@@ -74,7 +72,7 @@ func (q *request) serve() (err error) {
 		q.w.Header().Set("Allow", allowed(q.kind))
 		return fail(errcode.ErrorCodeUnsupported, "this path does not take %s requests", core.Clip(q.r.Method, 16)).withStatus(http.StatusMethodNotAllowed)
 	}
-	if q.caller, err = q.authenticate(); err != nil {
+	if q.caller, err = q.door.Caller(q.r); err != nil {
 		return err
 	}
 	httpx.SetActor(q.r, q.caller.Subject)
@@ -124,7 +122,7 @@ func (q *request) refuse(err error) {
 	p := problemOf(err)
 	switch {
 	case p.status == http.StatusUnauthorized:
-		q.w.Header().Set("WWW-Authenticate", q.challenge())
+		q.w.Header().Set("WWW-Authenticate", q.door.Challenge(q.r, q.caller, q.scope()))
 	case p.status == http.StatusForbidden && p.detail == nil:
 		// docker shows the usual message of a code only if a detail is with it.
 		p.detail = map[string]string{"scope": q.scope()}
