@@ -128,6 +128,7 @@ func (tx *Tx) CreatedAt() (time.Time, error) {
 // links whose time is over count all the same.
 const emptyHidden = `repository.published_at = 0 AND repository.updated_at < $2
 	AND NOT EXISTS (SELECT 1 FROM manifest m WHERE m.repository_id = repository.id)
+	AND NOT EXISTS (SELECT 1 FROM tuf_gun g JOIN tuf_file f ON f.gun_id = g.id WHERE g.repository_id = repository.id)
 	AND NOT EXISTS (SELECT 1 FROM blob_link l WHERE l.repository_id = repository.id AND l.leased_until >= $3)`
 
 // EmptyRepositories lists at most n repositories after the id that were made

@@ -36,6 +36,7 @@ type App struct {
 	policies    policies
 	allowlist   atomic.Pointer[core.CVEAllowlist] // of the registry
 	days        dayCache
+	trustHosts  trustHosts
 	anchorCheck AnchorCheck   // nil: see CheckTrustAnchors
 	jobs        chan struct{} // filled when a job is queued or is to be stopped
 }

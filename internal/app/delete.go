@@ -139,6 +139,9 @@ func (a *App) DeleteRepository(ctx context.Context, c core.Caller, repository st
 				return err
 			}
 		}
+		if err := s.deleteTrust(repo); err != nil {
+			return err
+		}
 		if err := s.Tx.DeleteRepository(repo.ID); err != nil {
 			return err
 		}

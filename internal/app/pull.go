@@ -223,7 +223,7 @@ func (s *session) grantable(scope core.Scope) ([]string, error) {
 	actions := []string{}
 	for _, action := range scope.Actions {
 		for _, each := range expandAction(action) {
-			_, err := s.onRepository(scope.Name, scopePermissions[each].Resource, scopePermissions[each].Action)
+			err := s.scoped(scope.Name, each)
 			if err == nil {
 				actions = append(actions, each)
 			} else if core.ErrorCode(err) == core.CodeInternal {
@@ -232,6 +232,22 @@ func (s *session) grantable(scope core.Scope) ([]string, error) {
 		}
 	}
 	return actions, nil
+}
+
+// scoped authorises an action of a token on what its scope names: a repository,
+// or a GUN, which begins with a host. A name can be read as both; the token
+// carries it as it is, and each route reads it in its own way.
+func (s *session) scoped(name, action string) error {
+	p := scopePermissions[action]
+	_, err := s.onRepository(name, p.Resource, p.Action)
+	if err == nil || core.ErrorCode(err) == core.CodeInternal {
+		return err
+	}
+	if _, _, ok := core.SplitGUN(name); !ok {
+		return err
+	}
+	_, err = s.onGUN(name, p.Action)
+	return err
 }
 
 // scopePermissions is the right that stands behind each action of a token.
