@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"log/slog"
 	"net"
@@ -20,6 +21,7 @@ import (
 	"github.com/breakwater-registry/breakwater/internal/httpx"
 	"github.com/breakwater-registry/breakwater/internal/metrics"
 	"github.com/breakwater-registry/breakwater/registry"
+	"github.com/breakwater-registry/breakwater/trust/notary"
 	"github.com/breakwater-registry/breakwater/web"
 )
 
@@ -74,15 +76,19 @@ func (s *server) handler() (http.Handler, error) {
 		s.metrics = count.Handler(token)
 	}
 	edge := httpx.Edge{Log: s.log, Trusted: s.cfg.TrustedProxies}
-	return edge.Wrap(count.Wrap(httpx.Patient(route(s.images, mux)))), nil
+	return edge.Wrap(count.Wrap(httpx.Patient(route(s.notary, s.images, mux)))), nil
 }
 
 // route keeps the registry's paths from the mux, which would redirect paths
 // that are not clean: what is authorised must be what was asked for.
-func route(images, rest http.Handler) http.Handler {
+func route(trust, images, rest http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/v2" {
 			r.URL.Path = "/v2/"
+		}
+		if strings.HasPrefix(r.URL.Path, "/v2/") && notary.Serves(r.URL.Path) {
+			trust.ServeHTTP(w, r)
+			return
 		}
 		if strings.HasPrefix(r.URL.Path, "/v2/") {
 			images.ServeHTTP(w, r)
@@ -172,7 +178,8 @@ func (s *server) listenBeside(ctx context.Context, group *errgroup.Group) error 
 	for _, extra := range []struct {
 		address string
 		handler http.Handler
-	}{{s.cfg.MetricsListen, s.metrics}, {s.cfg.ACMEHTTPListen, s.challenges()}} {
+		tls     *tls.Config
+	}{{s.cfg.MetricsListen, s.metrics, nil}, {s.cfg.ACMEHTTPListen, s.challenges(), nil}, {s.cfg.NotaryListen, s.trustOnly(s.http.Handler), s.http.TLSConfig}} {
 		if extra.address == "" {
 			continue
 		}
@@ -181,8 +188,13 @@ func (s *server) listenBeside(ctx context.Context, group *errgroup.Group) error 
 			return err
 		}
 		small := &http.Server{Handler: extra.handler, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout,
-			ReadTimeout: time.Minute, WriteTimeout: time.Minute, MaxHeaderBytes: maxHeaderBytes}
-		group.Go(func() error { return ignoreServerClosed(small.Serve(listener)) })
+			ReadTimeout: time.Minute, WriteTimeout: time.Minute, MaxHeaderBytes: maxHeaderBytes, TLSConfig: extra.tls,
+			ErrorLog: s.http.ErrorLog}
+		serve := small.Serve
+		if extra.tls != nil {
+			serve = func(l net.Listener) error { return small.ServeTLS(l, "", "") }
+		}
+		group.Go(func() error { return ignoreServerClosed(serve(listener)) })
 		group.Go(func() error { <-ctx.Done(); return small.Close() })
 	}
 	return nil

@@ -25,12 +25,14 @@ import (
 	"github.com/breakwater-registry/breakwater/internal/config"
 	"github.com/breakwater-registry/breakwater/internal/disk"
 	"github.com/breakwater-registry/breakwater/internal/httpx"
+	"github.com/breakwater-registry/breakwater/internal/signin"
 	"github.com/breakwater-registry/breakwater/internal/systemd"
 	"github.com/breakwater-registry/breakwater/registry"
 	"github.com/breakwater-registry/breakwater/registry/blobs"
 	"github.com/breakwater-registry/breakwater/registry/journal"
 	"github.com/breakwater-registry/breakwater/scanner"
 	"github.com/breakwater-registry/breakwater/store"
+	"github.com/breakwater-registry/breakwater/trust/notary"
 	"github.com/breakwater-registry/breakwater/trust/signature"
 )
 
@@ -77,6 +79,7 @@ type server struct {
 	certs    *certs.Manager // nil with plain HTTP
 	scanner  *scanner.Engine
 	images   *registry.Registry
+	notary   *notary.Server
 	http     *http.Server
 	metrics  http.Handler // for its own listener; nil without one
 	closers  []func() error
@@ -144,7 +147,7 @@ func (s *server) open(ctx context.Context) (err error) {
 		return err
 	}
 	if s.tokens, err = auth.OpenTokens(filepath.Join(s.cfg.Data, "keys", "token"), auth.TokenOptions{
-		Issuer: registry.Service, Audience: registry.Service, Now: time.Now}); err != nil {
+		Issuer: signin.Service, Audience: signin.Service, Now: time.Now}); err != nil {
 		return err
 	}
 	if s.listener, err = net.Listen("tcp", s.cfg.Listen); err != nil {
@@ -155,6 +158,9 @@ func (s *server) open(ctx context.Context) (err error) {
 		s.cfg.ExternalURL = s.cfg.DefaultExternalURL(s.listener.Addr().(*net.TCPAddr).Port)
 	}
 	if err := s.openCertificates(); err != nil {
+		return err
+	}
+	if err := s.openTrust(); err != nil {
 		return err
 	}
 	return s.openHTTP()
@@ -266,6 +272,7 @@ func (s *server) background(ctx context.Context, group *errgroup.Group) {
 	group.Go(func() error { s.app.RunAuditRetention(ctx); return nil })
 	group.Go(func() error { s.app.RunSyslog(ctx); return nil })
 	group.Go(func() error { s.housekeeping(ctx); return nil })
+	group.Go(func() error { s.notary.Run(ctx); return nil })
 	group.Go(func() error { return s.work(ctx) })
 }
 

@@ -30,8 +30,10 @@ var arrows = map[string][]string{
 	"internal/metrics": {"internal/core", "internal/httpx"},
 	"registry/blobs":   {"internal/core"},
 	"registry/journal": {"internal/core"},
-	"registry":         {"internal/core", "internal/auth", "internal/app", "internal/httpx", "registry/blobs"},
-	"registry/gc":      {"internal/core", "internal/app", "registry/blobs"},
+	// signin is what every machine route asks who is calling.
+	"internal/signin": {"internal/core", "internal/auth", "internal/app", "internal/httpx"},
+	"registry":        {"internal/core", "internal/auth", "internal/app", "internal/httpx", "internal/signin", "registry/blobs"},
+	"registry/gc":     {"internal/core", "internal/app", "registry/blobs"},
 	// fsck reads manifests as the registry does, and rows as the store has them.
 	"registry/fsck": {"internal/core", "internal/app", "registry", "registry/blobs", "registry/journal", "store"},
 	"internal/disk": {},
@@ -40,6 +42,9 @@ var arrows = map[string][]string{
 	"scanner/dbfile": {"internal/core"},
 	"scanner/scandb": {"internal/core", "scanner/dbfile"},
 	"scanner/vulndb": {"scanner/dbfile"},
+	// seal encrypts secrets for the database; who holds the key passes the box.
+	"internal/seal":  {"internal/core"},
+	"trust/notary":   {"internal/core", "internal/app", "internal/httpx", "internal/seal", "internal/signin"},
 	"internal/jobs":  {"internal/core", "internal/app"},
 	"scanner/feeds":  {"internal/core"},
 	"scanner/sbom":   {"internal/core"},
@@ -53,7 +58,7 @@ var arrows = map[string][]string{
 	// testenv is for tests, which are not looked at here: nothing imports it.
 	"internal/testenv": {},
 	".": {"internal/app", "internal/auth", "internal/certs", "internal/config", "internal/core", "internal/disk", "internal/httpx",
-		"internal/jobs", "internal/metrics", "internal/systemd", "registry", "registry/blobs", "registry/fsck", "registry/gc", "registry/journal", "scanner", "scanner/feeds", "scanner/vulndb", "store", "trust/signature", "web"},
+		"internal/jobs", "internal/metrics", "internal/seal", "internal/signin", "internal/systemd", "registry", "registry/blobs", "registry/fsck", "registry/gc", "registry/journal", "scanner", "scanner/feeds", "scanner/vulndb", "store", "trust/notary", "trust/signature", "web"},
 }
 
 // standardOnly are the packages that import nothing from outside.

@@ -87,7 +87,9 @@ func TestTUFFiles(t *testing.T) {
 		add("targets/alice", 1, 4, 5)
 		update(t, s, func(tx *store.Tx) error { return tx.PruneTUFFiles(g.ID, "targets/alice", 2) })
 		update(t, s, func(tx *store.Tx) error { return tx.PruneTUFFiles(g.ID, "root", 5) })
-		err := s.Update(t.Context(), func(tx *store.Tx) error { return tx.AddTUFFile(g.ID, core.TUFFile{Role: "root", Version: 2, Content: []byte{}}) })
+		err := s.Update(t.Context(), func(tx *store.Tx) error {
+			return tx.AddTUFFile(g.ID, core.TUFFile{Role: "root", Version: 2, Content: []byte{}})
+		})
 		if !errors.Is(err, store.ErrDuplicate) {
 			t.Errorf("the same version twice: %v, want ErrDuplicate", err)
 		}

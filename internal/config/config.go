@@ -55,6 +55,11 @@ type Config struct {
 	HTTP bool
 	// ACMEEmail switches ACME on; the other ACME settings need it.
 	ACMEEmail, ACMECA, ACMECARoot, ACMEHTTPListen string
+	// NotaryListen is the host:port of a listener of its own for content trust.
+	NotaryListen string
+	// TrustAliases are hosts, with their ports, in whose names images may be
+	// signed beside that of ExternalURL.
+	TrustAliases []string
 	// MetricsListen is the host:port of a listener of its own for /metrics.
 	MetricsListen string
 	// MetricsTokenFile names the file with the bearer token for /metrics;
@@ -72,6 +77,9 @@ type Config struct {
 	// AdminPassword is the password of the first administrator; only the
 	// very first start reads it.
 	AdminPassword Secret
+	// MasterKey encrypts the secrets in the database; unset: a credential of
+	// systemd or a file of the data folder.
+	MasterKey Secret
 	// MachineName is the host name of this machine in lower case, "localhost"
 	// when it has none that may stand in a certificate.
 	MachineName string

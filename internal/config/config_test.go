@@ -311,6 +311,8 @@ func TestValidateRefuses(t *testing.T) {
 		"listen port":          {[]string{"--listen=:70000"}, "listen"},
 		"listen host":          {[]string{"--listen=a b:1"}, "listen"},
 		"metrics-listen":       {[]string{"--metrics-listen=x"}, "metrics-listen"},
+		"notary-listen":        {[]string{"--notary-listen=4443"}, "notary-listen"},
+		"trust-alias":          {[]string{"--trust-alias=https://old.example.com"}, "trust-alias"},
 		"hostname with scheme": {[]string{"--hostname=https://a"}, "without scheme"},
 		"hostname with port":   {[]string{"--hostname=a:1"}, "hostname"},
 		"inner wildcard":       {[]string{"--hostname=a.*.com"}, "hostname"},

@@ -176,6 +176,9 @@ func (c *Config) complete(environ []string) error {
 	for i, name := range c.Hostnames {
 		c.Hostnames[i] = strings.ToLower(name)
 	}
+	for i, name := range c.TrustAliases {
+		c.TrustAliases[i] = strings.ToLower(name)
+	}
 	c.ExternalURL = normalURL(c.ExternalURL)
 	if port := portOf(c.Listen); c.ExternalURL == "" && port > 0 {
 		c.ExternalURL = c.DefaultExternalURL(port)

@@ -58,6 +58,10 @@ func options() []option {
 			field: func(c *Config) any { return &c.ACMECARoot }},
 		{name: "acme-http-listen", help: "also answer HTTP-01 challenges on this `address`, usually :80 (default off)",
 			field: func(c *Config) any { return &c.ACMEHTTPListen }},
+		{name: "notary-listen", help: "also serve content trust (Notary) on this `address` of its own, such as :4443; it is on --listen anyway (default off)",
+			field: func(c *Config) any { return &c.NotaryListen }},
+		{name: "trust-alias", help: "one more `host` or host:port, such as the name before a move, under which images may be signed; repeatable",
+			field: func(c *Config) any { return &c.TrustAliases }},
 		{name: "metrics-listen", help: "serve /metrics on this `address` of its own, over HTTP (default: on --listen)",
 			field: func(c *Config) any { return &c.MetricsListen }},
 		{name: "metrics-token-file", help: "`file` with the bearer token that /metrics asks for",
@@ -74,6 +78,8 @@ func options() []option {
 			field: func(c *Config) any { return &c.ShutdownTimeout }},
 		{name: "admin-password", help: "password of the first administrator, read at the very first start only; without it a random one is made and printed once",
 			secret: true, field: func(c *Config) any { return &c.AdminPassword }},
+		{name: "master-key", help: "what the keys in the database are encrypted with: 32 random bytes in base64 (openssl rand -base64 32); after a change the old one stays as a second line. Default: the systemd credential master-key, else keys/master in the data folder, which is made",
+			secret: true, field: func(c *Config) any { return &c.MasterKey }},
 	}
 }
 

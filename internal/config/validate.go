@@ -38,6 +38,9 @@ func (c Config) checkAddresses() error {
 	if c.ACMEHTTPListen != "" {
 		problems = append(problems, checkAddress("acme-http-listen", c.ACMEHTTPListen))
 	}
+	if c.NotaryListen != "" {
+		problems = append(problems, checkAddress("notary-listen", c.NotaryListen))
+	}
 	if c.MetricsListen != "" {
 		problems = append(problems, checkAddress("metrics-listen", c.MetricsListen))
 	}
@@ -174,6 +177,11 @@ func checkReadable(name, path string) error {
 
 func (c Config) checkRest() error {
 	var problems []error
+	for _, alias := range c.TrustAliases {
+		if u, err := url.Parse("https://" + alias); err != nil || u.Host != alias || !validHost(u.Hostname()) {
+			problems = append(problems, bad("trust-alias %q is no host; write it as in the names of images, like registry.example.com or registry.example.com:8443", alias))
+		}
+	}
 	if c.LogFormat != LogText && c.LogFormat != LogJSON {
 		problems = append(problems, bad("log-format %q is not known; use text or json", c.LogFormat))
 	}

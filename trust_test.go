@@ -1,0 +1,60 @@
+package main
+
+import (
+	"context"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/breakwater-registry/breakwater/internal/testenv"
+)
+
+// TestDockerTrust runs the scenarios of testdata/docker/trust with every docker
+// command line of the machine that knows content trust, against a registry on an
+// address that is not loopback, for which docker checks certificates. They have
+// the commands of TestDocker; docker takes DOCKER_CONTENT_TRUST from the script,
+// and agree is docker with a yes to what it asks.
+func TestDockerTrust(t *testing.T) {
+	testenv.RequireE2E(t)
+	t.Parallel()
+	w := newWorld(t)
+	for _, cli := range w.docker.CLIs() {
+		major, _, _ := strings.Cut(cli.Version, ".")
+		t.Run("docker "+major, func(t *testing.T) {
+			testscript.Run(t, testscript.Params{
+				Dir: "testdata/docker/trust", RequireExplicitExec: true, RequireUniqueNames: true,
+				Setup: func(env *testscript.Env) error {
+					env.Setenv("CACONFIG", filepath.Join(env.WorkDir, "login", "tls", w.srv.Addr))
+					return w.setup(env, "t"+major)
+				},
+				// docker 28 asks nobody when it is forced, and then removes nobody.
+				Condition: func(condition string) (bool, error) { return condition == "docker-20" && major == "20", nil },
+				Cmds: scriptCommands(map[string]scriptCommand{
+					"docker": w.trusting(cli, ""), "agree": w.trusting(cli, "y\n"), "login": w.login(cli), "image": w.image,
+				}),
+			})
+		})
+	}
+}
+
+// trusting runs docker without any other trusted authority than those in its
+// configuration, and with the script's wish for content trust.
+func (w *world) trusting(cli *testenv.DockerCLI, answer string) scriptCommand {
+	return func(ts *testscript.TestScript, _ *script, neg bool, args []string) {
+		work := ts.Getenv("WORK")
+		ctx, cancel := context.WithTimeout(context.Background(), 2*patience)
+		defer cancel()
+		cmd := w.withLogins(w.beside(ctx, cli, append([]string{cli.Path, "--config", filepath.Join(work, "login")}, args...)...), work)
+		cmd.Env = slices.DeleteFunc(cmd.Env, func(v string) bool { return strings.HasPrefix(v, "SSL_CERT_FILE=") })
+		for _, name := range []string{"DOCKER_CONTENT_TRUST", "DOCKER_CONTENT_TRUST_SERVER"} {
+			if value := ts.Getenv(name); value != "" {
+				cmd.Env = append(cmd.Env, name+"="+value)
+			}
+		}
+		cmd.Env = append(cmd.Env, "DOCKER_CONTENT_TRUST_ROOT_PASSPHRASE=root-passphrase", "DOCKER_CONTENT_TRUST_REPOSITORY_PASSPHRASE=passphrase")
+		finish(ts, neg, cmd, strings.NewReader(answer))
+	}
+}
