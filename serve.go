@@ -81,7 +81,8 @@ type server struct {
 	images   *registry.Registry
 	notary   *notary.Server
 	http     *http.Server
-	metrics  http.Handler // for its own listener; nil without one
+	metrics  http.Handler  // for its own listener; nil without one
+	closing  chan struct{} // closed when the server begins to shut down
 	closers  []func() error
 }
 
@@ -89,7 +90,7 @@ type server struct {
 func serve(ctx context.Context, cfg config.Config, out io.Writer, log *slog.Logger) (err error) {
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
-	s := &server{cfg: cfg, log: log, out: out}
+	s := &server{cfg: cfg, log: log, out: out, closing: make(chan struct{})}
 	defer func() { err = errors.Join(err, s.close()) }()
 	if err := s.open(ctx); err != nil {
 		return err

@@ -17,7 +17,7 @@ func scanJob(row scanner) (core.Job, error) {
 }
 
 var jobFields = fields{
-	"id": {"job.id", intField}, "status": {"job.status", textField}, "job_status": {"job.status", textField},
+	"id": {"job.id", intField}, "kind": {"job.kind", textField}, "status": {"job.status", textField}, "job_status": {"job.status", textField},
 	"trigger": {"job.cause", textField}, "creation_time": {"job.created_at", timeField}, "update_time": {"job.updated_at", timeField},
 	"start_time": {"job.started_at", timeField}, "end_time": {"job.ended_at", timeField},
 }

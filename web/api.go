@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 
 	"github.com/labstack/echo/v4"
 
@@ -27,6 +28,8 @@ type api struct {
 	deps   Deps
 	health *health
 	once   *once
+	// streams counts the streams of events that are open.
+	streams atomic.Int64
 }
 
 // route is one operation of the API: a method, a path relative to apiPrefix in
@@ -148,6 +151,7 @@ func (h *api) routes() []route {
 		h.systemRoutes(),
 		h.gcRoutes(),
 		h.feedRoutes(),
+		h.jobRoutes(),
 		h.immutableRoutes(),
 		h.trustRoutes(),
 		h.retentionRoutes(),

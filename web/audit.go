@@ -95,18 +95,23 @@ var exportFormats = map[string]exportFormat{
 
 // exportAudit streams all rows that q selects, the oldest first.
 func (h *api) exportAudit(c echo.Context) error {
+	q, err := core.ParseQuery(c.QueryParam("q"), "", "", "")
+	if err != nil {
+		return err
+	}
+	return h.writeExport(c, q.Filters)
+}
+
+// writeExport streams the rows in the format that is asked for.
+func (h *api) writeExport(c echo.Context, filters []core.Filter) error {
 	name := c.QueryParam("format")
 	format, ok := exportFormats[name]
 	if !ok {
 		return core.Errorf(core.CodeBadRequest, "the format must be csv or jsonl")
 	}
-	q, err := core.ParseQuery(c.QueryParam("q"), "", "", "")
-	if err != nil {
-		return err
-	}
 	response := c.Response()
 	write := format.writer(response)
-	err = h.app.ExportAudit(c.Request().Context(), caller(c), q.Filters, func(rows []core.AuditEvent) error {
+	err := h.app.ExportAudit(c.Request().Context(), caller(c), filters, func(rows []core.AuditEvent) error {
 		if !response.Committed {
 			response.Header().Set(echo.HeaderContentType, format.contentType)
 			response.Header().Set(echo.HeaderContentDisposition, `attachment; filename="audit-log.`+name+`"`)

@@ -211,6 +211,11 @@ var table = map[string]entry{
 	"PUT /system/feeds/runs/:run_id":     {rule: rule{scope: sysadmins}},
 	"GET /system/feeds/runs/:run_id/log": {rule: rule{scope: sysadmins}},
 
+	"GET /system/jobs":             {rule: rule{scope: sysadmins}, query: "page_size=100"},
+	"GET /system/jobs/:job_id":     {rule: rule{scope: sysadmins}},
+	"PUT /system/jobs/:job_id":     {rule: rule{scope: sysadmins}},
+	"GET /system/jobs/:job_id/log": {rule: rule{scope: sysadmins}},
+
 	"GET " + immutablePath:                            {rule: project(core.ResImmutableTag, core.ActList)},
 	"POST " + immutablePath:                           {rule: project(core.ResImmutableTag, core.ActCreate), body: newImmutableRule, want: 201},
 	"PUT " + immutablePath + "/:immutable_rule_id":    {rule: project(core.ResImmutableTag, core.ActUpdate), body: newImmutableRule},

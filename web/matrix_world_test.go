@@ -187,6 +187,8 @@ func (w *world) settle(t *testing.T) {
 	w.own = w.addProject(t, keeper, "own-project", "app", "v1", false)
 	w.own.values["gc_id"] = w.addGC(t)
 	w.own.values["feed_name"], w.own.values["run_id"] = "debian", w.addFeedRun(t)
+	w.own.values["job_id"] = w.own.values["gc_id"]
+	w.own.values["ended_job"] = w.addEndedJob(t)
 	w.bare = w.addProject(t, keeper, "bare-project", "", "", false)
 	w.open = w.addProject(t, keeper, "open-project", "app", "v1", true)
 	w.foreign = w.addProject(t, keeper, theirs+"-vault", theirs+"-app", theirs+"-tag", false)
@@ -205,6 +207,19 @@ func (w *world) settle(t *testing.T) {
 func (w *world) addGC(t *testing.T) string {
 	t.Helper()
 	id, err := w.app.StartGC(t.Context(), core.Caller{Subject: core.System}, app.GCOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strconv.FormatInt(id, 10)
+}
+
+// addEndedJob is a collection that was stopped before it began.
+func (w *world) addEndedJob(t *testing.T) string {
+	t.Helper()
+	id, err := w.app.StartGC(t.Context(), core.Caller{Subject: core.System}, app.GCOptions{DryRun: true})
+	if err == nil {
+		err = w.app.StopGC(t.Context(), core.Caller{Subject: core.System}, id)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}

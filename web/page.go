@@ -33,6 +33,11 @@ func (h *api) pages() []page {
 		h.overviewPages(),
 		h.projectPages(),
 		h.profilePages(),
+		h.jobPages(),
+		h.gcPages(),
+		h.configurationPages(),
+		h.auditPages(),
+		h.certificatePages(),
 		h.userPages(),
 	)
 }

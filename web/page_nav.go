@@ -14,6 +14,11 @@ const (
 	sectionProjects = "projects"
 	sectionProfile  = "profile"
 	sectionUsers    = "users"
+	sectionJobs     = "jobs"
+	sectionGC       = "gc"
+	sectionConfig   = "configuration"
+	sectionAudit    = "audit"
+	sectionCert     = "certificate"
 )
 
 // navEntry is one entry of the navigation. Its text is frame.nav.SECTION.
@@ -33,6 +38,11 @@ func mainEntries() []navEntry {
 func adminEntries() []navEntry {
 	return []navEntry{
 		{sectionUsers, "/users", "users"},
+		{sectionConfig, "/admin/configuration", "gear"},
+		{sectionCert, "/admin/certificate", "lock"},
+		{sectionGC, "/admin/gc", "trash"},
+		{sectionJobs, "/admin/jobs", "jobs"},
+		{sectionAudit, "/admin/audit", "audit"},
 	}
 }
 

@@ -28,6 +28,9 @@ type Deps struct {
 	Certificates Certificates
 	// Uploads keeps uploaded bundles of CVE feeds.
 	Uploads Uploads
+	// Closing is closed when the server begins to shut down: answers that would
+	// go on for long end then. It may be nil.
+	Closing <-chan struct{}
 	// Checks are the parts whose health is told beside the database's.
 	Checks []Check
 }

@@ -66,6 +66,21 @@ func (a *App) AuditLog(ctx context.Context, c core.Caller, q core.Query) (rows [
 	return rows, total, err
 }
 
+// AuditPage lists the rows that the caller may see and that the filters select,
+// the newest first, from a cursor of ids. It does not count them: that would
+// take the longer the older the registry is.
+func (a *App) AuditPage(ctx context.Context, c core.Caller, filters []core.Filter, at core.Cursor) (rows []core.AuditEvent, beside core.Beside, err error) {
+	err = a.view(ctx, c, func(s *session) error {
+		scope, err := s.auditScope()
+		if err != nil {
+			return err
+		}
+		rows, beside, err = s.AuditCut(scope, filters, at)
+		return err
+	})
+	return rows, beside, err
+}
+
 // ProjectLog lists the rows about one project, the newest first.
 func (a *App) ProjectLog(ctx context.Context, c core.Caller, ref core.ProjectRef, q core.Query) (rows []core.AuditEvent, total int64, err error) {
 	err = a.view(ctx, c, func(s *session) error {

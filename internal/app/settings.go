@@ -75,6 +75,13 @@ func (a *App) Configuration(ctx context.Context, c core.Caller) (result core.Set
 // Configure changes settings, all or none: keys to values as Settings.With
 // reads them. They are in force when it returns.
 func (a *App) Configure(ctx context.Context, c core.Caller, changes map[string]string) error {
+	return a.ConfigureSeen(ctx, c, changes, nil)
+}
+
+// ConfigureSeen is Configure for somebody who has decided on the changes when
+// the settings were as seen, keys to values as Settings.Get writes them:
+// CodeConflict when one of them is another by now.
+func (a *App) ConfigureSeen(ctx context.Context, c core.Caller, changes, seen map[string]string) error {
 	return a.update(ctx, c, func(s *session) error {
 		if err := s.onSystem(core.ResConfiguration, core.ActUpdate); err != nil {
 			return err
@@ -82,6 +89,13 @@ func (a *App) Configure(ctx context.Context, c core.Caller, changes map[string]s
 		next, err := storedSettings(s.Tx)
 		if err != nil {
 			return err
+		}
+		for _, key := range slices.Sorted(maps.Keys(seen)) {
+			if now, err := next.Get(key); err != nil {
+				return err
+			} else if now != seen[key] {
+				return core.Errorf(core.CodeConflict, "%s was changed by someone else meanwhile; look at it and save again", key)
+			}
 		}
 		for _, key := range slices.Sorted(maps.Keys(changes)) {
 			if next, err = s.configure(next, key, changes[key]); err != nil {

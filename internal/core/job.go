@@ -5,6 +5,9 @@ import "time"
 // ResGarbageCollection is the garbage collection, in Harbor's words.
 const ResGarbageCollection Resource = "garbage-collection"
 
+// ResJobs is all background work, in Harbor's words.
+const ResJobs Resource = "jobservice-monitor"
+
 // JobStatus is where a job stands, in Harbor's words.
 type JobStatus string
 

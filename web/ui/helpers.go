@@ -32,7 +32,7 @@ func firstLetter(name string) string {
 func userLinks(ctx context.Context, f Frame) []NavLink {
 	links := []NavLink{{Path: "/profile", Icon: "user", Label: t(ctx, "profile.title")}}
 	if f.HasCA {
-		links = append(links, NavLink{Path: "/api/v2.0/systeminfo/getcert", Icon: "download", Label: t(ctx, "frame.certificate")})
+		links = append(links, NavLink{Path: "/certificate", Icon: "download", Label: t(ctx, "frame.certificate")})
 	}
 	return links
 }

@@ -1,0 +1,141 @@
+package web
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/breakwater-registry/breakwater/internal/core"
+	"github.com/breakwater-registry/breakwater/web/ui"
+	"github.com/breakwater-registry/breakwater/web/ui/i18n"
+)
+
+func (h *api) jobPages() []page {
+	return []page{
+		{method: http.MethodGet, path: "/admin/jobs", handle: h.jobsPage},
+		{method: http.MethodGet, path: "/admin/jobs/:job_id", handle: h.jobPage},
+		{method: http.MethodGet, path: "/admin/jobs/:job_id/live", handle: h.jobLive},
+		{method: http.MethodGet, path: "/admin/jobs/:job_id/events", handle: h.jobEvents},
+		{method: http.MethodPost, path: "/admin/jobs/:job_id/stop", handle: h.stopJobPage},
+	}
+}
+
+// jobStates are the states that the list of jobs can be filtered by.
+var jobStates = []core.JobStatus{core.JobPending, core.JobRunning, core.JobSuccess, core.JobError, core.JobStopped}
+
+func (h *api) jobsPage(c echo.Context) error {
+	ctx := c.Request().Context()
+	view := ui.JobsView{Status: c.QueryParam("status"), Statuses: []ui.Option{{Label: i18n.T(ctx, "jobs.any")}}}
+	var filters []core.Filter
+	known := false
+	for _, state := range jobStates {
+		view.Statuses = append(view.Statuses, ui.Option{Value: string(state), Label: ui.JobState(ctx, state)})
+		known = known || string(state) == view.Status
+	}
+	if known {
+		filters = []core.Filter{{Field: "status", Values: []string{view.Status}}}
+	} else {
+		view.Status = ""
+	}
+	jobs, beside, err := h.app.Jobs(ctx, caller(c), filters, listCursor(c))
+	if err != nil {
+		return err
+	}
+	view.Jobs = mapAll(jobs, func(j core.Job) ui.JobRow { return jobRow(ctx, j) })
+	keys := mapAll(jobs, func(j core.Job) string { return strconv.FormatInt(j.ID, 10) })
+	view.Pager = cursorPager(c, "/admin/jobs", url.Values{"status": {view.Status}}, beside, keys)
+	return h.show(c, http.StatusOK, sectionJobs, i18n.T(ctx, "jobs.title"), ui.Jobs(view))
+}
+
+// jobTitle is what a job does, in the reader's language.
+func jobTitle(ctx context.Context, kind string) string {
+	key := "jobs.kind." + strings.ReplaceAll(strings.ToLower(kind), "_", "-")
+	if i18n.Has(key) {
+		return i18n.T(ctx, key)
+	}
+	return kind
+}
+
+func jobRow(ctx context.Context, j core.Job) ui.JobRow {
+	row := ui.JobRow{ID: j.ID, Title: jobTitle(ctx, j.Kind), Status: j.Status, Stopping: j.Stopping, Message: j.Message,
+		Trigger: i18n.T(ctx, "jobs.trigger."+string(j.Trigger)), By: j.CreatedBy, Created: j.CreatedAt, Started: j.StartedAt, Ended: j.EndedAt}
+	switch {
+	case !j.EndedAt.IsZero() && !j.StartedAt.IsZero():
+		row.Took = i18n.Span(j.EndedAt.Sub(j.StartedAt))
+	case j.Status == core.JobRunning:
+		row.Took = i18n.Span(time.Since(j.StartedAt).Truncate(time.Second))
+	}
+	if j.Kind == gcKind {
+		row.Result, row.Note = gcResult(ctx, j)
+	}
+	return row
+}
+
+// jobProgress is what most kinds of jobs tell while they run.
+type jobProgress struct {
+	Done  int64  `json:"done"`
+	Total int64  `json:"total"`
+	Phase string `json:"phase"`
+}
+
+// jobView is one job with what it has written so far.
+func (h *api) jobView(c echo.Context) (ui.JobPageView, error) {
+	id, err := pathID(c, "job_id")
+	if err != nil {
+		return ui.JobPageView{}, err
+	}
+	ctx := c.Request().Context()
+	job, err := h.app.AnyJob(ctx, caller(c), id)
+	if err != nil {
+		return ui.JobPageView{}, err
+	}
+	view := ui.JobPageView{JobRow: jobRow(ctx, job)}
+	var progress jobProgress
+	if json.Unmarshal([]byte(job.Progress), &progress) == nil {
+		view.Done, view.Total, view.Phase = progress.Done, progress.Total, phaseName(ctx, progress.Phase)
+	}
+	view.Log, err = h.app.AnyJobLog(ctx, caller(c), id)
+	return view, err
+}
+
+func phaseName(ctx context.Context, phase string) string {
+	if key := "jobs.phase." + phase; i18n.Has(key) {
+		return i18n.T(ctx, key)
+	}
+	return phase
+}
+
+func (h *api) jobPage(c echo.Context) error {
+	view, err := h.jobView(c)
+	if err != nil {
+		return err
+	}
+	return h.show(c, http.StatusOK, sectionJobs, view.Title, ui.JobPage(view))
+}
+
+// jobLive is the part of the page that changes while the job runs: for browsers
+// that cannot hold the stream of events open.
+func (h *api) jobLive(c echo.Context) error {
+	view, err := h.jobView(c)
+	if err != nil {
+		return err
+	}
+	return render(c, http.StatusOK, ui.JobLive(view), nil)
+}
+
+func (h *api) stopJobPage(c echo.Context) error {
+	id, err := pathID(c, "job_id")
+	if err != nil {
+		return err
+	}
+	if err := h.app.StopAnyJob(c.Request().Context(), caller(c), id); err != nil {
+		return err
+	}
+	return done(c, "/admin/jobs/"+strconv.FormatInt(id, 10), "jobs.toast.stopping")
+}
