@@ -17,7 +17,7 @@ func TestConfigurationAtTheBrowser(t *testing.T) {
 	s := newServer(t)
 	b := s.browser(t, "admin")
 	page := b.get(t, "/admin/configuration").want(200, "Outgoing connections")
-	page = page.submit("Save changes", url.Values{"Sign out a browser": {"0"}, "Storage of a new project in GiB": {"x"}, "Proxy": {"proxy:3128"}}).
+	page = page.submit("Save changes", url.Values{"Idle time of a browser session, in minutes": {"0"}, "Storage of a new project in GiB": {"x"}, "Proxy": {"proxy:3128"}}).
 		want(422, "3 fields need a change", "from 1 to 1440")
 	if got := attr(page.field("Proxy"), "value"); got != "proxy:3128" {
 		t.Errorf("what was typed is %q", got)
@@ -25,7 +25,7 @@ func TestConfigurationAtTheBrowser(t *testing.T) {
 	if got := s.app.Settings(); got != core.DefaultSettings() {
 		t.Errorf("a refused form changed %+v", got)
 	}
-	page.submit("Save changes", url.Values{"Sign out a browser": {"5"}, "Storage of a new project in GiB": {"1.5"}, "Proxy": {"http://proxy.test:3128"},
+	page.submit("Save changes", url.Values{"Idle time of a browser session, in minutes": {"5"}, "Storage of a new project in GiB": {"1.5"}, "Proxy": {"http://proxy.test:3128"},
 		"Notice on every page": {"two\r\nlines"}, "Public projects need no sign-in": {}}).want(200, "The configuration was saved", "two lines")
 	got := s.app.Settings()
 	if got.SessionTimeout.Minutes() != 5 || got.StoragePerProject != 3<<29 || got.OutgoingProxy != "http://proxy.test:3128" || got.Banner != "two\nlines" || got.AnonymousAccess {
@@ -44,12 +44,12 @@ func TestTwoAdministratorsAtOnce(t *testing.T) {
 	one, two := s.browser(t, "admin"), s.browser(t, "admin")
 	first, second := one.get(t, "/admin/configuration"), two.get(t, "/admin/configuration")
 	first.submit("Save changes", url.Values{"Notice on every page": {"from the first"}}).want(200, "The configuration was saved")
-	told := second.submit("Save changes", url.Values{"Notice on every page": {"from the second"}, "A robot account is good": {"7"}}).
+	told := second.submit("Save changes", url.Values{"Notice on every page": {"from the second"}, "Lifetime of a robot account, in days": {"7"}}).
 		want(409, "Somebody else changed the configuration meanwhile", "Nothing of yours was saved", "Notice on every page : from the first")
 	if got := s.app.Settings(); got.Banner != "from the first" || got.RobotDurationDays != 30 {
 		t.Errorf("the settings are %+v", got)
 	}
-	if got := attr(told.field("A robot account is good"), "value"); got != "7" {
+	if got := attr(told.field("Lifetime of a robot account, in days"), "value"); got != "7" {
 		t.Errorf("the entry is %q", got)
 	}
 	told.submit("Save changes", nil).want(200, "The configuration was saved")

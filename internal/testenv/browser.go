@@ -93,7 +93,7 @@ func (b *Chrome) listen(event any) {
 		b.problems = append(b.problems, "script: "+e.ExceptionDetails.Error())
 	case *network.EventRequestWillBeSent:
 		u, err := url.Parse(e.Request.URL)
-		if err != nil || u.Scheme+"://"+u.Host != b.origin && u.Scheme != "about" {
+		if err != nil || u.Scheme+"://"+u.Host != b.origin && u.Scheme != "about" && u.Scheme != "data" { // data: is chromium's own pictures, such as a date field's
 			b.problems = append(b.problems, "a request to elsewhere: "+e.Request.URL)
 		}
 	case *network.EventLoadingFinished:
