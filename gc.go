@@ -31,6 +31,9 @@ func (s *server) work(ctx context.Context) error {
 	handlers[app.JobRetention] = runRetention(s.app)
 	handlers[app.JobSignatures] = runSignatures(s.app)
 	handlers[app.JobFeeds] = s.runFeeds
+	if s.images != nil {
+		handlers[app.JobSBOM] = s.makeSBOM
+	}
 	handlers[app.JobScrub] = runScrub(fsck.NewScrubber(s.app, s.blobs, s.log))
 	return jobs.New(s.app, s.log, handlers).Run(ctx)
 }

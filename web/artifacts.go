@@ -29,6 +29,7 @@ func (h *api) artifactRoutes() []route {
 		{http.MethodGet, artifactsPath + "/:reference/accessories", h.listAccessories},
 		{http.MethodGet, artifactsPath + "/:reference/signatures", h.listSignatures},
 		{http.MethodGet, artifactsPath + "/:reference/additions/build_history", h.getBuildHistory},
+		{http.MethodGet, artifactsPath + "/:reference/additions/sbom", h.getSBOM},
 	}
 }
 

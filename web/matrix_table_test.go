@@ -251,6 +251,7 @@ var table = map[string]entry{
 	"GET " + artifactPath + "/accessories":             {rule: project(core.ResAccessory, core.ActList)},
 	"GET " + artifactPath + "/signatures":              {rule: project(core.ResAccessory, core.ActList)},
 	"GET " + artifactPath + "/additions/build_history": {rule: project(core.ResArtifactAddition, core.ActRead)},
+	"GET " + artifactPath + "/additions/sbom":          {rule: project(core.ResArtifactAddition, core.ActRead)},
 
 	"GET /v2/":                      {rule: rule{scope: signedIn}},
 	"HEAD /v2/":                     {rule: rule{scope: signedIn}},

@@ -324,6 +324,7 @@ func (w *world) pushAll(t *testing.T, keeper *person, p *place) {
 	p.values["blob"] = w.pushBlob(t, keeper, full, "loose "+full)
 	p.values["reference"] = w.pushManifest(t, keeper, *p, tag, "")
 	w.pushManifest(t, keeper, *p, digestOf(p.fill(manifestOf("signature", p.values["reference"]))), p.values["reference"])
+	w.pushSBOM(t, keeper, *p)
 	p.values["sibling"] = "sibling-" + tag
 	w.pushManifest(t, keeper, *p, p.values["sibling"], "")
 	complete(p)
@@ -348,6 +349,16 @@ func manifestOf(note, subject string) string {
 		text += `,"artifactType":"application/example","subject":{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"` + subject + `","size":1}`
 	}
 	return text + "}"
+}
+
+// pushSBOM adds a software bill of materials to the image.
+func (w *world) pushSBOM(t *testing.T, as *person, p place) {
+	t.Helper()
+	body := strings.ReplaceAll(p.fill(manifestOf("sbom", p.values["reference"])), "application/example", "application/spdx+json")
+	rec := w.send(t, as, http.MethodPut, "/v2/"+p.values["repository"]+"/manifests/"+digestOf(body), manifestType, body)
+	if rec.Code != http.StatusCreated {
+		t.Fatalf("push of an SBOM to %s = %d %s", p.values["repository"], rec.Code, rec.Body)
+	}
 }
 
 func (w *world) pushManifest(t *testing.T, as *person, p place, reference, subject string) string {
