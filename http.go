@@ -77,7 +77,7 @@ func (s *server) handler() (http.Handler, error) {
 		s.metrics = count.Handler(token)
 	}
 	edge := httpx.Edge{Log: s.log, Trusted: s.cfg.TrustedProxies}
-	return edge.Wrap(count.Wrap(httpx.Patient(route(s.notary, s.images, mux)))), nil
+	return edge.Wrap(count.Wrap(s.pacer.watch(httpx.Patient(route(s.notary, s.images, mux))))), nil
 }
 
 // route keeps the registry's paths from the mux, which would redirect paths

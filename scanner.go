@@ -16,7 +16,7 @@ import (
 // openScanner prepares the scanner, which opens its databases when they are
 // first needed.
 func (s *server) openScanner() (err error) {
-	s.scanner, err = scanner.Open(scanner.Options{Data: s.cfg.Data, Blobs: layers{s.app, s.blobs}, Log: s.log, Free: s.freeSpace})
+	s.scanner, err = scanner.Open(scanner.Options{Data: s.cfg.Data, Blobs: layers{s.app, s.blobs}, Log: s.log, Free: s.freeSpace, Pace: s.pacer.rest})
 	if err != nil {
 		return err
 	}

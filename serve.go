@@ -78,6 +78,7 @@ type server struct {
 	tokens   *auth.Tokens
 	certs    *certs.Manager // nil with plain HTTP
 	scanner  *scanner.Engine
+	pacer    pacer
 	images   *registry.Registry
 	notary   *notary.Server
 	http     *http.Server

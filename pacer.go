@@ -1,0 +1,49 @@
+package main
+
+import (
+	"context"
+	"net/http"
+	"sync/atomic"
+	"time"
+)
+
+// pacer has long work in the background, such as an import of CVE feeds, leave
+// the machine to clients: while requests come, it works half of the time.
+type pacer struct {
+	open    atomic.Int64 // requests that are being answered
+	ended   atomic.Int64 // when the last one was answered, in nanoseconds
+	resumed atomic.Int64 // when the work went on, in nanoseconds
+}
+
+const (
+	// busyFor is how long after a request the next one is expected.
+	busyFor = 200 * time.Millisecond
+	// maxRest bounds one rest, whatever a piece of work took.
+	maxRest = 100 * time.Millisecond
+)
+
+// watch counts the requests that next answers.
+func (p *pacer) watch(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		p.open.Add(1)
+		defer func() {
+			p.open.Add(-1)
+			p.ended.Store(time.Now().UnixNano())
+		}()
+		next.ServeHTTP(w, r)
+	})
+}
+
+// rest is called between pieces of the work. It waits as long as the last piece
+// took, if there are clients.
+func (p *pacer) rest(ctx context.Context) {
+	now := time.Now()
+	took := min(now.Sub(time.Unix(0, p.resumed.Load())), maxRest)
+	if p.open.Load() > 0 || now.Sub(time.Unix(0, p.ended.Load())) < busyFor {
+		select {
+		case <-ctx.Done():
+		case <-time.After(took):
+		}
+	}
+	p.resumed.Store(time.Now().UnixNano())
+}
