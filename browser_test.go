@@ -62,6 +62,9 @@ func TestBrowserFrame(t *testing.T) {
 	b.Choose("Public")
 	b.Click("Create project")
 	b.See("Project team-a was created")
+	b.SeeTitle("team-a")
+	b.Goto("/projects")
+	b.SeeTitle("Projects")
 	b.Shot("projects")
 
 	b.Fill("Filter projects", "nothing-like-it")

@@ -149,12 +149,12 @@ func (tx *Tx) ChildrenOf(parentIDs []int64) (map[int64][]core.Child, error) {
 	s := &selection{}
 	in(s, "c.parent_id", parentIDs)
 	byParent := make(map[int64][]core.Child, len(parentIDs))
-	err := tx.each(`SELECT c.parent_id, m.id, m.digest, m.size, c.platform, c.annotations
+	err := tx.each(`SELECT c.parent_id, m.id, m.digest, m.size, m.total_size, c.platform, c.annotations
 		FROM manifest_child c JOIN manifest m ON m.id = c.child_id`+s.clause()+` ORDER BY m.id`, s.args, func(row scanner) error {
 		var parent int64
 		var c core.Child
 		var annotations, platform string
-		err := row.Scan(&parent, &c.ID, &c.Digest, &c.Size, &platform, &annotations)
+		err := row.Scan(&parent, &c.ID, &c.Digest, &c.Size, &c.TotalSize, &platform, &annotations)
 		if err != nil {
 			return err
 		}

@@ -10,6 +10,7 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -64,7 +65,7 @@ func (p place) mask(text string) string {
 	values := slices.SortedFunc(maps.Values(p.values), func(a, b string) int { return len(b) - len(a) })
 	for _, v := range values {
 		if len(v) > 3 { // ids and names of the test; "v1" and the like are no secrets
-			text = strings.ReplaceAll(text, v, "*")
+			text = strings.NewReplacer(v, "*", url.QueryEscape(v), "*").Replace(text)
 		}
 	}
 	return text

@@ -39,6 +39,9 @@ func (h *api) pages() []page {
 		h.auditPages(),
 		h.certificatePages(),
 		h.userPages(),
+		h.oneProjectPages(),
+		h.repositoryPages(),
+		h.artifactPages(),
 	)
 }
 

@@ -103,7 +103,7 @@ func (h *api) projectsPage(c echo.Context) error {
 }
 
 func projectRow(ctx context.Context, p app.ProjectView) ui.ProjectRow {
-	return ui.ProjectRow{Name: p.Name, Public: p.Public, Role: ui.RoleName(ctx, p.Role),
+	return ui.ProjectRow{Href: projectURL(p.Name), Name: p.Name, Public: p.Public, Role: ui.RoleName(ctx, p.Role),
 		Repositories: p.RepoCount, Used: p.QuotaUsed, Limit: p.QuotaHard, Updated: p.UpdatedAt}
 }
 
@@ -170,7 +170,7 @@ func (h *api) createProjectPage(c echo.Context) error {
 	_, err := h.app.CreateProject(ctx, caller(c), wanted)
 	switch core.ErrorCode(err) {
 	case "":
-		return done(c, "/projects", "projects.toast.created", view.Name)
+		return done(c, projectURL(view.Name), "projects.toast.created", view.Name)
 	case core.CodeConflict:
 		view.Wrong("name", i18n.T(ctx, "projects.name"), i18n.T(ctx, "projects.name.taken"))
 	case core.CodeBadRequest:

@@ -21,6 +21,7 @@ type pageEntry struct {
 	query  string
 	form   string
 	want   []int // what is allowed answers with; nil is 200 for GET, else 303
+	denied int   // what is refused to those who may see the place answers with; 0 is 403
 	values map[string]string
 }
 
@@ -72,7 +73,31 @@ var pageTable = map[string]pageEntry{
 	"POST /users/:user_id/disabled": {rule: systemWide(core.ResUser, core.ActUpdate), form: "disabled=true"},
 	"POST /users/:user_id/sessions": {rule: systemWide(core.ResUser, core.ActUpdate)},
 	"POST /users/:user_id/delete":   {rule: systemWide(core.ResUser, core.ActDelete)},
+
+	"GET /projects/:project_name": {rule: project(core.ResProject, core.ActRead)},
+
+	"GET " + aRepository:                   {rule: project(core.ResArtifact, core.ActList)},
+	"GET " + aRepository + "/tags":         {rule: project(core.ResTag, core.ActList)},
+	"GET " + aRepository + "/description":  {rule: project(core.ResArtifact, core.ActList)},
+	"POST " + aRepository + "/description": {rule: project(core.ResRepository, core.ActUpdate), form: "description=new&was="},
+	"POST " + aRepository + "/delete":      {rule: project(core.ResRepository, core.ActDelete)},
+	"POST " + aRepository + "/tags/delete": {rule: project(core.ResTag, core.ActDelete), form: "tag={tag_name}&digest={reference}"},
+
+	"GET " + anArtifact:                {rule: project(core.ResArtifact, core.ActRead)},
+	"GET " + anArtifact + "/layers":    {rule: project(core.ResArtifact, core.ActRead)},
+	"GET " + anArtifact + "/referrers": {rule: project(core.ResArtifact, core.ActRead)},
+	"GET " + anArtifact + "/tags":      {rule: project(core.ResArtifact, core.ActRead)},
+	"POST " + anArtifact + "/tags":     {rule: project(core.ResTag, core.ActCreate), form: "tag=another"},
+	"POST " + anArtifact + "/delete":   {rule: project(core.ResArtifact, core.ActDelete)},
+	"GET " + anArtifact + "/copy":      {rule: project(core.ResArtifact, core.ActRead)},
+	"POST " + anArtifact + "/copy":     {rule: project(core.ResArtifact, core.ActCreate), form: "project={project}&repository=copied&tag=", denied: 422},
 }
+
+// The paths of a repository and of an artifact.
+const (
+	aRepository = "/projects/:project_name/repositories/:repository_name"
+	anArtifact  = aRepository + "/artifacts/:reference"
+)
 
 // TestPageRights opens every page as every user on every kind of project. The
 // rules are those of the API; a page that the table does not have fails it.
@@ -214,7 +239,7 @@ func (w *world) judge(t *testing.T, key string, e pageEntry, v visitor, at place
 	case v.anonymous() && !e.open:
 		ok, allowed = toLogin, false
 	case !allowed:
-		ok = rec.Code == 403 || rec.Code == 404 && strings.Contains(key, "user_id")
+		ok = rec.Code == 403 || rec.Code == 404 && strings.Contains(key, "user_id") || rec.Code == e.denied && v.sees(at)
 	case at.label == "absent":
 		ok = rec.Code == 404
 	case e.want != nil:

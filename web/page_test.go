@@ -185,12 +185,12 @@ func TestProjectsAtTheBrowser(t *testing.T) {
 		t.Errorf("the field is %v, described by %q", name.Attr, page.describedBy(name))
 	}
 	page.submit("Create project", url.Values{"Project name": {"team-a"}, "Storage limit in GiB": {"5"}}).
-		want(200, "Project team-a was created", "5 GiB", "Project admin")
+		want(200, "Project team-a was created", "Project admin", "No images here yet", "docker push registry.test:8443/team-a/ubuntu:24.04")
 	if text := b.get(t, "/projects").text(); strings.Contains(text, "was created") {
 		t.Error("the message is shown twice")
 	}
 	b.get(t, "/projects/new").submit("Create project", url.Values{"Project name": {"team-a"}}).want(422, "There is a project with this name already")
-	b.get(t, "/projects?name=eam").want(200, "team-a")
+	b.get(t, "/projects?name=eam").want(200, "5 GiB").click("team-a").want(200, "No images here yet")
 	b.get(t, "/projects?name=nothing").want(200, "No project matches").click("Show all projects").want(200, "team-a")
 	b.get(t, "/projects").click("Public").want(200, "No project matches").click("Private").want(200, "team-a")
 	for _, odd := range []string{"?page=x", "?page=-1", "?page=999999999999", "?sort=evil", "?visibility=evil", "?page=7"} {

@@ -44,17 +44,33 @@ const maxDescription = 64 << 10
 
 // SetRepositoryDescription replaces the description of a repository.
 func (a *App) SetRepositoryDescription(ctx context.Context, c core.Caller, full, description string) error {
-	return a.update(ctx, c, func(s *session) error {
-		project, repo, err := s.repository(full, core.ResRepository, core.ActUpdate)
-		if err != nil {
-			return err
-		}
-		if len(description) > maxDescription || !utf8.ValidString(description) {
-			return core.Errorf(core.CodeBadRequest, "the description must be valid UTF-8 of at most %d bytes", maxDescription)
-		}
-		if err := s.Tx.SetRepositoryDescription(repo.ID, description); err != nil {
-			return err
-		}
-		return s.audit(act{operation: "update", resourceType: "repository", resource: full, project: project.ID, description: "description changed"})
-	})
+	return a.update(ctx, c, func(s *session) error { return s.describe(full, nil, description) })
+}
+
+// ChangeRepositoryDescription is SetRepositoryDescription for an editor that
+// has seen was; CodeConflict when it has become another one since.
+func (a *App) ChangeRepositoryDescription(ctx context.Context, c core.Caller, full, was, description string) error {
+	return a.update(ctx, c, func(s *session) error { return s.describe(full, &was, description) })
+}
+
+func (s *session) describe(full string, was *string, description string) error {
+	project, repo, err := s.repository(full, core.ResRepository, core.ActUpdate)
+	if err != nil {
+		return err
+	}
+	if was != nil && *was != repo.Description {
+		return changedMeanwhile("the description of " + full)
+	}
+	if len(description) > maxDescription || !utf8.ValidString(description) {
+		return core.Errorf(core.CodeBadRequest, "the description must be valid UTF-8 of at most %d bytes", maxDescription)
+	}
+	if err := s.Tx.SetRepositoryDescription(repo.ID, description); err != nil {
+		return err
+	}
+	return s.audit(act{operation: "update", resourceType: "repository", resource: full, project: project.ID, description: "description changed"})
+}
+
+// changedMeanwhile refuses a change whose editor has seen what is not so any more.
+func changedMeanwhile(what string) error {
+	return core.Errorf(core.CodeConflict, "somebody has changed %s meanwhile; look at it again, then change it", what)
 }

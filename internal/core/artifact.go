@@ -49,7 +49,8 @@ type Platform struct {
 type Child struct {
 	ID          int64 // of the artifact
 	Digest      string
-	Size        int64
+	Size        int64 // of its manifest, bytes
+	TotalSize   int64 // with config and layers, bytes
 	Platform    *Platform
 	Annotations map[string]string
 }

@@ -202,6 +202,12 @@ func (b *Chrome) See(text string) {
 	b.await(fmt.Sprintf("%q", text), fmt.Sprintf(`document.body.innerText.replace(/\s+/g, " ").includes(%q)`, text))
 }
 
+// Gone waits until the page does not show text.
+func (b *Chrome) Gone(text string) {
+	b.t.Helper()
+	b.await(fmt.Sprintf("no %q", text), fmt.Sprintf(`!document.body.innerText.replace(/\s+/g, " ").includes(%q)`, text))
+}
+
 // SeeTitle waits until the main heading of the page is text.
 func (b *Chrome) SeeTitle(text string) {
 	b.t.Helper()

@@ -185,8 +185,8 @@ func commandLines(commands []string) templ.Component {
 	})
 }
 
-// shellWord writes text so that a shell reads it as one word.
-func shellWord(text string) string {
+// ShellWord writes text so that a shell reads it as one word.
+func ShellWord(text string) string {
 	plain := func(r rune) bool {
 		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("._-@+", r)
 	}

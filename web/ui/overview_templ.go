@@ -349,7 +349,7 @@ func quickStart(v QuickStart, mayCreate bool) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = Snippet("docker login -u "+shellWord(v.User)+" "+v.Host).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = Snippet("docker login -u "+ShellWord(v.User)+" "+v.Host).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

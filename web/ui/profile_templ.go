@@ -100,7 +100,7 @@ func ProfilePage(v ProfileView) templ.Component {
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				templ_7745c5c3_Err = Snippet("docker login -u "+shellWord(v.Name)+" "+v.Host).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = Snippet("docker login -u "+ShellWord(v.Name)+" "+v.Host).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}

@@ -153,6 +153,9 @@ type PagerView struct {
 	Previous, Next  string
 }
 
+// BesideView leads to the pages beside one of a list that is read by position.
+type BesideView struct{ Previous, Next, Note string }
+
 // Notice is a message that stays. Kind is "", "info", "ok", "warn" or "danger".
 type Notice struct {
 	Kind, Title, Text string
