@@ -10,6 +10,7 @@ var (
 	byName   = ordering{columns: []field{{"repository.name", textField}}}
 	byUpdate = ordering{columns: []field{{"repository.updated_at", intField}, {"repository.id", intField}}, descending: true}
 	byPush   = ordering{columns: []field{{"manifest.pushed_at", intField}, {"manifest.id", intField}}, descending: true}
+	byAge    = ordering{columns: []field{{"audit.id", intField}}, descending: true}
 	byTag    = ordering{columns: []field{{"tag.name", textField}}}
 )
 
@@ -75,4 +76,15 @@ func (tx *Tx) tagPage(s *selection, w core.Window) ([]core.Tag, core.Ends, error
 func (tx *Tx) CountTags(artifactID int64) (n int64, err error) {
 	err = tx.get(`SELECT COUNT(*) FROM tag WHERE manifest_id = $1`, []any{artifactID}, &n)
 	return n, err
+}
+
+// AuditWindow reads one page of the rows within the scope and the filters, the
+// newest first.
+func (tx *Tx) AuditWindow(v AuditScope, filters []core.Filter, w core.Window) ([]core.AuditEvent, core.Ends, error) {
+	s := &selection{fields: auditFields}
+	v.add(s)
+	if err := s.filter(filters); err != nil {
+		return nil, core.Ends{}, err
+	}
+	return windowPage(tx, s, auditColumns, "audit", byAge, w, scanAudit, func(e core.AuditEvent) []any { return []any{e.ID} })
 }

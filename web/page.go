@@ -42,6 +42,12 @@ func (h *api) pages() []page {
 		h.oneProjectPages(),
 		h.repositoryPages(),
 		h.artifactPages(),
+		h.memberPages(),
+		h.robotPages(),
+		h.policyPages(),
+		h.retentionPages(),
+		h.projectSettingsPages(),
+		h.projectLogPages(),
 	)
 }
 

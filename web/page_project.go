@@ -33,12 +33,22 @@ type projectTab struct {
 // The names of the tabs of a project.
 const (
 	tabRepositories = "repositories"
+	tabMembers      = "members"
+	tabRobots       = "robots"
+	tabPolicies     = "policies"
+	tabSettings     = "settings"
+	tabLogs         = "logs"
 )
 
 // projectTabs are all tabs of a project in their order.
 func projectTabs() []projectTab {
 	return []projectTab{
 		{tabRepositories, "", []core.Permission{{Resource: core.ResRepository, Action: core.ActList}}},
+		{tabMembers, "/members", []core.Permission{{Resource: core.ResMember, Action: core.ActList}}},
+		{tabRobots, "/robots", []core.Permission{{Resource: core.ResRobot, Action: core.ActList}}},
+		{tabPolicies, "/policies", []core.Permission{{Resource: core.ResMetadata, Action: core.ActRead}, {Resource: core.ResTagRetention, Action: core.ActRead}}},
+		{tabSettings, "/settings", []core.Permission{{Resource: core.ResQuota, Action: core.ActRead}}},
+		{tabLogs, "/logs", []core.Permission{{Resource: core.ResLog, Action: core.ActList}}},
 	}
 }
 

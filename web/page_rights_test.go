@@ -74,7 +74,43 @@ var pageTable = map[string]pageEntry{
 	"POST /users/:user_id/sessions": {rule: systemWide(core.ResUser, core.ActUpdate)},
 	"POST /users/:user_id/delete":   {rule: systemWide(core.ResUser, core.ActDelete)},
 
-	"GET /projects/:project_name": {rule: project(core.ResProject, core.ActRead)},
+	"GET " + aProject: {rule: project(core.ResProject, core.ActRead)},
+
+	"GET " + aProject + "/members":              {rule: project(core.ResMember, core.ActList)},
+	"GET " + aProject + "/members/new":          {rule: project(core.ResMember, core.ActCreate), query: "user=by"},
+	"POST " + aProject + "/members":             {rule: project(core.ResMember, core.ActCreate), form: "user=1&role=3"},
+	"POST " + aProject + "/members/:mid":        {rule: project(core.ResMember, core.ActUpdate), form: "role-{mid}=5"},
+	"POST " + aProject + "/members/:mid/delete": {rule: project(core.ResMember, core.ActDelete)},
+
+	"GET " + aProject + "/robots":                     {rule: project(core.ResRobot, core.ActList)},
+	"GET " + aProject + "/robots/new":                 {rule: project(core.ResRobot, core.ActCreate)},
+	"POST " + aProject + "/robots":                    {rule: project(core.ResRobot, core.ActCreate), form: "name=fresh&days=7&access=pull"},
+	"GET " + aProject + "/robots/:robot_id":           {rule: project(core.ResRobot, core.ActRead)},
+	"POST " + aProject + "/robots/:robot_id/secret":   {rule: project(core.ResRobot, core.ActUpdate)},
+	"POST " + aProject + "/robots/:robot_id/disabled": {rule: project(core.ResRobot, core.ActUpdate), form: "disabled=true"},
+	"POST " + aProject + "/robots/:robot_id/delete":   {rule: project(core.ResRobot, core.ActDelete)},
+
+	"GET " + aProject + "/policies":                                           {rule: project(core.ResTagRetention, core.ActRead)}, // whoever may read the metadata may this, too
+	"POST " + aProject + "/policies":                                          {rule: project(core.ResMetadata, core.ActUpdate), form: "access=public&untagged_days=9"},
+	"GET " + aProject + "/policies/immutability/new":                          {rule: project(core.ResImmutableTag, core.ActCreate)},
+	"POST " + aProject + "/policies/immutability":                             {rule: project(core.ResImmutableTag, core.ActCreate), form: "repositories=**&tags=fresh*"},
+	"POST " + aProject + "/policies/immutability/:immutable_rule_id/disabled": {rule: project(core.ResImmutableTag, core.ActUpdate), form: "disabled=true"},
+	"POST " + aProject + "/policies/immutability/:immutable_rule_id/delete":   {rule: project(core.ResImmutableTag, core.ActDelete)},
+
+	"GET " + aRetention:                                  {rule: project(core.ResTagRetention, core.ActRead)},
+	"GET " + aRetention + "/new":                         {rule: project(core.ResTagRetention, core.ActUpdate)},
+	"POST " + aRetention + "/rules":                      {rule: project(core.ResTagRetention, core.ActUpdate), form: "template=always&repositories=**&tags=fresh*&untagged=true"},
+	"POST " + aRetention + "/rules/delete":               {rule: project(core.ResTagRetention, core.ActUpdate), form: "rule=0"},
+	"POST " + aRetention + "/schedule":                   {rule: project(core.ResTagRetention, core.ActUpdate), form: "schedule=weekly"},
+	"POST " + aRetention + "/runs":                       {rule: project(core.ResTagRetention, core.ActUpdate), form: "dry=true"},
+	"GET " + aRetention + "/runs/:execution_id":          {rule: project(core.ResTagRetention, core.ActRead)},
+	"POST " + aRetention + "/runs/:execution_id/stop":    {rule: project(core.ResTagRetention, core.ActUpdate)},
+	"GET " + aRetention + "/runs/:execution_id/:task_id": {rule: project(core.ResTagRetention, core.ActRead)},
+
+	"GET " + aProject + "/settings":         {rule: project(core.ResQuota, core.ActRead)},
+	"POST " + aProject + "/settings/quota":  {rule: systemWide(core.ResQuota, core.ActUpdate), form: "limit=5&was=0"},
+	"POST " + aProject + "/settings/delete": {rule: project(core.ResProject, core.ActDelete), want: []int{412}},
+	"GET " + aProject + "/logs":             {rule: project(core.ResLog, core.ActList)},
 
 	"GET " + aRepository:                   {rule: project(core.ResArtifact, core.ActList)},
 	"GET " + aRepository + "/tags":         {rule: project(core.ResTag, core.ActList)},
@@ -93,9 +129,11 @@ var pageTable = map[string]pageEntry{
 	"POST " + anArtifact + "/copy":     {rule: project(core.ResArtifact, core.ActCreate), form: "project={project}&repository=copied&tag=", denied: 422},
 }
 
-// The paths of a repository and of an artifact.
+// The paths of a project and of what is in it.
 const (
-	aRepository = "/projects/:project_name/repositories/:repository_name"
+	aProject    = "/projects/:project_name"
+	aRetention  = aProject + "/policies/retention"
+	aRepository = aProject + "/repositories/:repository_name"
 	anArtifact  = aRepository + "/artifacts/:reference"
 )
 

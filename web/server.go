@@ -75,7 +75,7 @@ type CertificateInfo struct {
 // REST API and the user interface. httpx.Edge belongs around it, once for
 // the whole server. It fails when ExternalURL is not an origin.
 func New(deps Deps) (http.Handler, error) {
-	h := &api{app: deps.App, deps: deps, health: newHealth(deps), once: newOnce()}
+	h := &api{app: deps.App, deps: deps, health: newHealth(deps), once: newOnce(), shown: newShownOnce()}
 	crossOrigin, err := newCrossOrigin(deps.ExternalURL)
 	if err != nil {
 		return nil, fmt.Errorf("external URL %q: %w", deps.ExternalURL, err)

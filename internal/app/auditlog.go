@@ -94,6 +94,20 @@ func (a *App) ProjectLog(ctx context.Context, c core.Caller, ref core.ProjectRef
 	return rows, total, err
 }
 
+// ProjectLogWindow reads one page of the rows about one project that the filters
+// select, the newest first.
+func (a *App) ProjectLogWindow(ctx context.Context, c core.Caller, ref core.ProjectRef, filters []core.Filter, w core.Window) (rows []core.AuditEvent, ends core.Ends, err error) {
+	err = a.view(ctx, c, func(s *session) error {
+		project, err := s.onProject(ref, core.ResLog, core.ActList)
+		if err != nil {
+			return err
+		}
+		rows, ends, err = s.AuditWindow(store.AuditScope{IDs: []int64{project.ID}}, filters, w)
+		return err
+	})
+	return rows, ends, err
+}
+
 // ExportAudit calls write with all rows that the caller may see and that the
 // filters select, the oldest first, some hundred at a time. No transaction is
 // open meanwhile, and the rights are read again for each of them. It ends with

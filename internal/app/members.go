@@ -113,20 +113,31 @@ func (s *session) mayGive(project core.Project, role core.Role) error {
 
 // SetMemberRole changes the role of a member.
 func (a *App) SetMemberRole(ctx context.Context, c core.Caller, ref core.ProjectRef, id int64, role core.Role) error {
-	return a.update(ctx, c, func(s *session) error {
-		project, m, err := s.member(ref, id, core.ActUpdate)
-		if err != nil {
-			return err
-		}
-		if err := s.mayGive(project, role); err != nil {
-			return err
-		}
-		if err := s.Tx.SetMemberRole(project.ID, id, role); err != nil {
-			return err
-		}
-		return s.audit(act{operation: "update", resourceType: "member", resource: m.Username, project: project.ID,
-			description: fmt.Sprintf("%s -> %s in %s", m.Role, role, project.Name)})
-	})
+	return a.update(ctx, c, func(s *session) error { return s.setMemberRole(ref, id, 0, role) })
+}
+
+// ChangeMemberRole is SetMemberRole for an editor that has seen the role was;
+// CodeConflict when it has become another one since.
+func (a *App) ChangeMemberRole(ctx context.Context, c core.Caller, ref core.ProjectRef, id int64, was, role core.Role) error {
+	return a.update(ctx, c, func(s *session) error { return s.setMemberRole(ref, id, was, role) })
+}
+
+func (s *session) setMemberRole(ref core.ProjectRef, id int64, was, role core.Role) error {
+	project, m, err := s.member(ref, id, core.ActUpdate)
+	if err != nil {
+		return err
+	}
+	if was != 0 && was != m.Role {
+		return changedMeanwhile("the role of " + m.Username)
+	}
+	if err := s.mayGive(project, role); err != nil {
+		return err
+	}
+	if err := s.Tx.SetMemberRole(project.ID, id, role); err != nil {
+		return err
+	}
+	return s.audit(act{operation: "update", resourceType: "member", resource: m.Username, project: project.ID,
+		description: fmt.Sprintf("%s -> %s in %s", m.Role, role, project.Name)})
 }
 
 // RemoveMember takes a member out of a project. It may be the last one: a

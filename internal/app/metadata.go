@@ -191,6 +191,27 @@ func (a *App) SetProjectMetadata(ctx context.Context, c core.Caller, ref core.Pr
 	})
 }
 
+// ChangeProjectMetadata changes metadata of a project for an editor that has
+// seen was; CodeConflict when one of those has become another since.
+func (a *App) ChangeProjectMetadata(ctx context.Context, c core.Caller, ref core.ProjectRef, was, values map[string]string) error {
+	return a.update(ctx, c, func(s *session) error {
+		project, err := s.onProject(ref, core.ResMetadata, core.ActUpdate)
+		if err != nil {
+			return err
+		}
+		now, err := s.metadata(project)
+		if err != nil {
+			return err
+		}
+		for key, value := range was {
+			if now[0][key] != value {
+				return changedMeanwhile("the policies of " + project.Name)
+			}
+		}
+		return s.setMetadata(project, values)
+	})
+}
+
 // DeleteProjectMetadata takes a key back to its default: a project whose key
 // public is deleted is private. CodeNotFound where there is no such key.
 func (a *App) DeleteProjectMetadata(ctx context.Context, c core.Caller, ref core.ProjectRef, key string) error {

@@ -52,6 +52,15 @@ func (s *session) opened(project core.Project) (OpenedProject, error) {
 	return OpenedProject{Project: project, Role: role, Rights: s.rightsIn(project, role)}, err
 }
 
+// MayInProject says whether the caller may do action on resource in the project;
+// the error says why not.
+func (a *App) MayInProject(ctx context.Context, c core.Caller, ref core.ProjectRef, resource core.Resource, action core.Action) error {
+	return a.view(ctx, c, func(s *session) error {
+		_, err := s.onProject(ref, resource, action)
+		return err
+	})
+}
+
 // RepositoryWindow reads one page of the repositories of a project.
 func (a *App) RepositoryWindow(ctx context.Context, c core.Caller, ref core.ProjectRef, f core.RepositoryFilter, w core.Window) (list []core.Repository, ends core.Ends, err error) {
 	err = a.view(ctx, c, func(s *session) error {

@@ -55,10 +55,24 @@ func (s *session) quota(id int64, action core.Action) (core.Project, error) {
 // SetQuota changes a project's storage limit, in bytes or -1 for none. As in
 // Harbor it may be less than what is used: nothing more fits then.
 func (a *App) SetQuota(ctx context.Context, c core.Caller, id, hard int64) error {
+	return a.setQuota(ctx, c, id, 0, hard)
+}
+
+// ChangeQuota is SetQuota for an editor that has seen the limit was;
+// CodeConflict when it has become another one since.
+func (a *App) ChangeQuota(ctx context.Context, c core.Caller, id, was, hard int64) error {
+	return a.setQuota(ctx, c, id, was, hard)
+}
+
+// setQuota takes a was of 0, which no limit is, for whatever it was.
+func (a *App) setQuota(ctx context.Context, c core.Caller, id, was, hard int64) error {
 	return a.update(ctx, c, func(s *session) error {
 		project, err := s.quota(id, core.ActUpdate)
 		if err != nil {
 			return err
+		}
+		if was != 0 && was != project.QuotaHard {
+			return changedMeanwhile("the storage limit of " + project.Name)
 		}
 		if err := checkStorage(hard); err != nil {
 			return err

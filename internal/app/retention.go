@@ -74,6 +74,24 @@ func (a *App) Retention(ctx context.Context, c core.Caller, id int64) (policy co
 	return policy, err
 }
 
+// ProjectRetention returns the policy of a project; one without an id when the
+// project has none yet.
+func (a *App) ProjectRetention(ctx context.Context, c core.Caller, ref core.ProjectRef) (policy core.RetentionPolicy, err error) {
+	err = a.view(ctx, c, func(s *session) error {
+		project, err := s.onProject(ref, core.ResTagRetention, core.ActRead)
+		if err != nil {
+			return err
+		}
+		policy.ProjectID = project.ID
+		ids, err := s.RetentionIDs(project.ID)
+		if id, ok := ids[project.ID]; err == nil && ok {
+			policy, err = s.Tx.Retention(id)
+		}
+		return err
+	})
+	return policy, err
+}
+
 // CreateRetention gives the project that p names its retention policy and
 // returns the id; CodeBadRequest, as in Harbor, when it has one.
 func (a *App) CreateRetention(ctx context.Context, c core.Caller, p core.RetentionPolicy) (id int64, err error) {
@@ -102,7 +120,8 @@ func (a *App) CreateRetention(ctx context.Context, c core.Caller, p core.Retenti
 }
 
 // UpdateRetention replaces the rules and the schedule of the policy p.ID, whose
-// project stays what it is.
+// project stays what it is. Where p.UpdatedAt is not zero it is when the editor
+// saw the policy change last; CodeConflict when that was not the last time.
 func (a *App) UpdateRetention(ctx context.Context, c core.Caller, p core.RetentionPolicy) error {
 	return a.update(ctx, c, func(s *session) error {
 		old, project, err := s.retentionFor(p.ID, core.ActUpdate)
@@ -111,6 +130,9 @@ func (a *App) UpdateRetention(ctx context.Context, c core.Caller, p core.Retenti
 		}
 		if p.ProjectID != old.ProjectID {
 			return core.Errorf(core.CodeBadRequest, "the retention policy %d belongs to project %d and cannot move to another", p.ID, old.ProjectID)
+		}
+		if !p.UpdatedAt.IsZero() && !p.UpdatedAt.Equal(old.UpdatedAt) {
+			return changedMeanwhile("the retention rules of " + project.Name)
 		}
 		if err := p.Validate(); err != nil {
 			return err

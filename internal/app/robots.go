@@ -219,6 +219,24 @@ func (a *App) UpdateRobot(ctx context.Context, c core.Caller, id int64, spec Rob
 	})
 }
 
+// SetRobotDisabled switches a robot account off, or on again.
+func (a *App) SetRobotDisabled(ctx context.Context, c core.Caller, id int64, disabled bool) error {
+	return a.update(ctx, c, func(s *session) error {
+		r, err := s.robotFor(id, core.ActUpdate)
+		if err != nil {
+			return err
+		}
+		if err := s.coversAll(r.Grants); err != nil {
+			return err
+		}
+		r.Disabled = disabled
+		if err := s.Tx.UpdateRobot(r); err != nil {
+			return err
+		}
+		return s.audit(act{operation: "update", resourceType: "robot", resource: r.Name, project: r.ProjectID, description: describeRobot(r)})
+	})
+}
+
 // RobotLevel is the level of a robot account in Harbor's words.
 func RobotLevel(r core.Robot) string {
 	if r.ProjectID == 0 {

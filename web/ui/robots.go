@@ -1,0 +1,8 @@
+package ui
+
+import "context"
+
+func renewDialog(ctx context.Context, r RobotRow) Confirm {
+	return Confirm{ID: "renew", Title: t(ctx, "robots.renew.title", r.Name), Text: t(ctx, "robots.renew.text"), Action: r.Href + "/secret",
+		Verb: t(ctx, "robots.renew"), Safe: true}
+}
