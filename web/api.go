@@ -30,7 +30,7 @@ type api struct {
 	once   *once
 	// streams counts the streams of events that are open.
 	streams atomic.Int64
-	shown  *shownOnce
+	shown   *shownOnce
 }
 
 // route is one operation of the API: a method, a path relative to apiPrefix in
