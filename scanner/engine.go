@@ -13,6 +13,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/quay/claircore/datastore"
+	"github.com/quay/claircore/indexer"
 	"github.com/quay/claircore/libindex"
 	"github.com/quay/claircore/libvuln"
 	"github.com/quay/claircore/libvuln/updates"
@@ -163,7 +165,7 @@ func (e *Engine) openAll(ctx context.Context) (_ *opened, err error) {
 	return o, nil
 }
 
-func (e *Engine) newIndexer(ctx context.Context, store *scandb.Store) (*libindex.Libindex, error) {
+func (e *Engine) newIndexer(ctx context.Context, store indexer.Store) (*libindex.Libindex, error) {
 	ecosystems, err := e.ecosystems(ctx)
 	if err != nil {
 		return nil, err
@@ -177,7 +179,7 @@ func (e *Engine) newIndexer(ctx context.Context, store *scandb.Store) (*libindex
 	}, offline)
 }
 
-func newMatcher(ctx context.Context, store *vulndb.Store) (*libvuln.Libvuln, error) {
+func newMatcher(ctx context.Context, store datastore.MatcherStore) (*libvuln.Libvuln, error) {
 	matchers, err := guardedMatchers(ctx)
 	if err != nil {
 		return nil, err

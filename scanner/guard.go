@@ -83,8 +83,14 @@ func (g guardedMatcher) Vulnerable(ctx context.Context, record *claircore.IndexR
 // guardedFilter is for matchers that leave comparing versions to the database.
 type guardedFilter struct {
 	guardedMatcher
-	driver.VersionFilter
+	authoritative bool
 }
+
+// An embedded VersionFilter would hide its method of the same name.
+var _ driver.VersionFilter = (*guardedFilter)(nil)
+
+func (*guardedFilter) VersionFilter()               {}
+func (g *guardedFilter) VersionAuthoritative() bool { return g.authoritative }
 
 // guardedMatchers are claircore's matchers, nodejs included, which it does not
 // turn on itself.
@@ -102,7 +108,7 @@ func guardedMatchers(ctx context.Context) ([]driver.Matcher, error) {
 			return nil, fmt.Errorf("matcher %s asks the network", m.Name())
 		}
 		if f, ok := m.(driver.VersionFilter); ok {
-			all[i] = &guardedFilter{guardedMatcher{m}, f}
+			all[i] = &guardedFilter{guardedMatcher{m}, f.VersionAuthoritative()}
 		} else {
 			all[i] = &guardedMatcher{m} // claircore wants pointers
 		}

@@ -149,8 +149,8 @@ type extra struct {
 	kev    bool
 }
 
-// cvss is the part of NVD's CVSS object that is used.
-type cvss struct {
+// nvdScore is the part of NVD's CVSS object that is used.
+type nvdScore struct {
 	Vector   string  `json:"vectorString"`
 	Score    float64 `json:"baseScore"`
 	Severity string  `json:"baseSeverity"`
@@ -179,7 +179,7 @@ func (o *opened) extras(ctx context.Context, cves []string) (map[string]extra, e
 
 // rating reads a CVSS object; one that cannot be read rates nothing.
 func rating(record driver.EnrichmentRecord) extra {
-	var c cvss
+	var c nvdScore
 	if err := json.Unmarshal(record.Enrichment, &c); err != nil {
 		return extra{rating: core.SeverityUnknown}
 	}
@@ -189,7 +189,7 @@ func rating(record driver.EnrichmentRecord) extra {
 // cvssSeverity is the qualitative rating of a CVSS score (CVSS v3.1, section 5):
 // the one given or, without, by the score. CVSS's "None" is Negligible: there is
 // a finding.
-func cvssSeverity(c cvss) core.Severity {
+func cvssSeverity(c nvdScore) core.Severity {
 	if s, err := core.ParseSeverity(c.Severity); err == nil && s > core.SeverityUnknown {
 		return s
 	}

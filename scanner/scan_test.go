@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/Masterminds/semver"
 	"github.com/quay/claircore"
 	"github.com/quay/claircore/indexer"
 	"github.com/quay/claircore/libvuln/driver"
@@ -293,6 +294,26 @@ func TestNothingIsOpenedAtTheStart(t *testing.T) {
 	}
 	if _, err := e.Known(t.Context()); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// Packages of Node.js, which claircore does not look for by itself, and a matcher
+// that leaves the comparison of versions to the database.
+func TestNodeJS(t *testing.T) {
+	e, b := engine(t)
+	db, err := e.Vulnerabilities(t.Context())
+	must(t, err)
+	below := func(name, upper string) *claircore.Vulnerability {
+		return &claircore.Vulnerability{Name: name, Updater: "osv/npm", Package: &claircore.Package{Name: "lodash", Kind: types.BinaryPackage},
+			Repo: &claircore.Repository{Name: "npm", URI: "https://www.npmjs.com/"}, FixedInVersion: "fixed=" + upper,
+			Range: &claircore.Range{Lower: claircore.Version{Kind: "semver"}, Upper: claircore.FromSemver(semver.MustParse(upper))}}
+	}
+	_, err = db.UpdateVulnerabilities(t.Context(), "osv/npm", "", []*claircore.Vulnerability{below("CVE-2020-8203", "4.17.19"), below("CVE-2019-10744", "4.17.12")})
+	must(t, err)
+	r := scan(t, e, b.image(layer(t, file{"usr/lib/node_modules/lodash/package.json", `{"name": "lodash", "version": "4.17.15"}`})))
+	same(t, "findings", lines(r), []string{"CVE-2020-8203 Unknown fixable=true kev=false"})
+	if f := r.Report.Findings[0]; f.Fixed != "4.17.19" || f.Version != "4.17.15" {
+		t.Errorf("finding %+v", f)
 	}
 }
 
