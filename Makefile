@@ -4,7 +4,7 @@ export CGO_ENABLED := 0
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 
-.PHONY: build test test-quick torture bench lint generate
+.PHONY: build test test-quick torture bench bench-scan lint generate
 
 # bin/breakwater, as it is released.
 build:
@@ -26,6 +26,11 @@ torture:
 # The same load on Breakwater and on distribution's registry, side by side; 15 minutes.
 bench:
 	go run ./internal/bench $(BENCHFLAGS)
+
+# The scanner's stores and claircore's own on PostgreSQL, side by side; 30 minutes.
+# SCANBENCH_ROWS bounds the rows, SCANBENCH_IMAGE names a .tar.gz to index.
+bench-scan:
+	BREAKWATER_E2E=1 go test -run '^$$' -bench Stores -benchtime 1x -timeout 90m ./scanner
 
 # Formatting, go vet, staticcheck, tidy go.mod, generated code up to date.
 lint:

@@ -108,7 +108,7 @@ func vexArchive(t testing.TB, names ...string) []byte {
 // load reads feeds from the mirror into a database, as the registry does.
 func (m *feedMirror) load(t testing.TB, into datastore.Updater, mappings string, names ...string) {
 	t.Helper()
-	runner := &feeds.Runner{Store: into, Mappings: mappings, Agent: "test", Limits: feeds.DefaultLimits(), Log: slog.New(slog.DiscardHandler)}
+	runner := &feeds.Runner{Store: into, Mappings: feeds.MappingFolder(mappings), Agent: "test", Limits: feeds.DefaultLimits(), Log: slog.New(slog.DiscardHandler)}
 	for _, name := range names {
 		set, err := core.FindFeedSet(name)
 		must(t, err)

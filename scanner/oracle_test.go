@@ -147,7 +147,7 @@ func TestReportsAreThoseOfClaircore(t *testing.T) {
 	testenv.RequireE2E(t)
 	m := newFeedMirror(t)
 	m.files["/oracle/oval/com.oracle.elsa-2018.xml.bz2"] = bzipped(t, read(t, claircoreDir(t), "oracle", "testdata", "com.oracle.elsa-2018.xml"))
-	theirScans, theirVulns := postgresStores(t) // first: its user may not read the engine's folder for temporary files
+	theirScans, theirVulns, _ := postgresStores(t) // first: its user may not read the engine's folder for temporary files
 	e, b := engine(t)
 	scans, vulns, err := e.Stores(t.Context())
 	must(t, err)
@@ -179,7 +179,8 @@ func bzipped(t *testing.T, content []byte) []byte {
 	return out
 }
 
-func postgresStores(t testing.TB) (indexer.Store, datastore.MatcherStore) {
+// postgresStores are claircore's own stores, and the bytes that the matcher's has.
+func postgresStores(t testing.TB) (indexer.Store, datastore.MatcherStore, func() int64) {
 	t.Helper()
 	ctx := t.Context()
 	scans, err := postgres.Connect(ctx, testenv.Postgres(t), "index")
@@ -192,7 +193,10 @@ func postgresStores(t testing.TB) (indexer.Store, datastore.MatcherStore) {
 	must(t, err)
 	match, err := postgres.InitPostgresMatcherStore(ctx, vulns, true)
 	must(t, err)
-	return index, match
+	return index, match, func() (size int64) {
+		must(t, vulns.QueryRow(t.Context(), `SELECT pg_database_size(current_database())`).Scan(&size))
+		return size
+	}
 }
 
 // report writes all that the two libraries report of an image as sorted lines
