@@ -211,7 +211,23 @@ func (f *File) Size() int64 {
 }
 
 // Read runs fn in a read transaction: all it reads is of one moment.
-func (f *File) Read(ctx context.Context, fn func(*Conn) error) (err error) {
+func (f *File) Read(ctx context.Context, fn func(*Conn) error) error {
+	return f.Look(ctx, func(c *Conn) (err error) {
+		if _, err := c.Exec("BEGIN DEFERRED"); err != nil {
+			return err
+		}
+		defer func() {
+			if _, e := c.Exec("ROLLBACK"); e != nil && err == nil {
+				err = e
+			}
+		}()
+		return fn(c)
+	})
+}
+
+// Look is Read without a transaction, for one statement: each is of a moment of
+// its own.
+func (f *File) Look(ctx context.Context, fn func(*Conn) error) (err error) {
 	var c *Conn
 	select {
 	case c = <-f.readers:
@@ -224,14 +240,6 @@ func (f *File) Read(ctx context.Context, fn func(*Conn) error) (err error) {
 			return f.explain(wrap(err))
 		}
 	}
-	if _, err := c.Exec("BEGIN DEFERRED"); err != nil {
-		return f.explain(err)
-	}
-	defer func() {
-		if _, e := c.Exec("ROLLBACK"); e != nil && err == nil {
-			err = f.explain(e)
-		}
-	}()
 	return f.explain(fn(c))
 }
 

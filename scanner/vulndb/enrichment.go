@@ -98,18 +98,35 @@ const selectEnrichment = `SELECT v.tags, v.data FROM enrichment_tag t JOIN enric
 	WHERE t.tag = ? AND s.name = ? AND s.kind = 'enrichment' AND ` + visible + ` ORDER BY v.id LIMIT 1`
 
 // GetEnrichment implements datastore.Enrichment: at most one record that has
-// one of the tags.
+// one of the tags. claircore asks once for each vulnerability.
 func (s *Store) GetEnrichment(ctx context.Context, updater string, tags []string) ([]driver.EnrichmentRecord, error) {
-	found, err := s.Enrichments(ctx, updater, tags)
-	if err != nil {
-		return nil, err
-	}
-	for _, tag := range tags {
-		if r, ok := found[tag]; ok {
-			return []driver.EnrichmentRecord{r}, nil
+	found := []driver.EnrichmentRecord{}
+	err := s.file.Look(ctx, func(c *dbfile.Conn) error {
+		for _, tag := range tags {
+			r, err := enrichment(c, updater, tag)
+			if err == nil {
+				found = append(found, r)
+			}
+			if !errors.Is(err, dbfile.ErrNoRow) {
+				return err
+			}
 		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("look up %s: %w", updater, err)
 	}
-	return []driver.EnrichmentRecord{}, nil
+	return found, nil
+}
+
+// enrichment reads the record of one tag; dbfile.ErrNoRow when there is none.
+func enrichment(c *dbfile.Conn, updater, tag string) (r driver.EnrichmentRecord, err error) {
+	var list, data string
+	if err := c.Get(selectEnrichment, []any{tag, updater}, &list, &data); err != nil {
+		return r, err
+	}
+	r.Enrichment = json.RawMessage(data)
+	return r, json.Unmarshal([]byte(list), &r.Tags)
 }
 
 // Enrichments returns a record for each of the tags that have one.
@@ -117,16 +134,11 @@ func (s *Store) Enrichments(ctx context.Context, updater string, tags []string) 
 	found := make(map[string]driver.EnrichmentRecord, len(tags))
 	err := s.file.Read(ctx, func(c *dbfile.Conn) error {
 		for _, tag := range tags {
-			var list, data string
-			err := c.Get(selectEnrichment, []any{tag, updater}, &list, &data)
+			r, err := enrichment(c, updater, tag)
 			if errors.Is(err, dbfile.ErrNoRow) {
 				continue
 			}
 			if err != nil {
-				return err
-			}
-			r := driver.EnrichmentRecord{Enrichment: json.RawMessage(data)}
-			if err := json.Unmarshal([]byte(list), &r.Tags); err != nil {
 				return err
 			}
 			found[tag] = r

@@ -107,13 +107,27 @@ func (g *getter) record(record *claircore.IndexRecord, found []*claircore.Vulner
 			}
 			g.seen[q] = rows
 		}
-		for _, v := range rows {
-			if !slices.Contains(found, v) {
-				found = append(found, v)
-			}
-		}
+		found = merge(found, rows)
 	}
 	return found, nil
+}
+
+// merge appends the rows that are not there yet. The rows of one question are
+// all different.
+func merge(found, rows []*claircore.Vulnerability) []*claircore.Vulnerability {
+	if len(found) == 0 {
+		return append(found, rows...)
+	}
+	known := make(map[*claircore.Vulnerability]bool, len(found))
+	for _, v := range found {
+		known[v] = true
+	}
+	for _, v := range rows {
+		if !known[v] {
+			found = append(found, v)
+		}
+	}
+	return found
 }
 
 // question gathers what the matcher's constraints ask of the record, and which
