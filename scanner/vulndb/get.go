@@ -18,10 +18,13 @@ import (
 // visible holds for the rows that are in the latest operation of their stream.
 const visible = `v.first_op <= s.latest AND (v.end_op IS NULL OR v.end_op > s.latest)`
 
+// SQLite plans a statement anew for each value of a parameter that could choose
+// another index, which here costs more than the look-up. A parameter in a
+// subquery is not looked at.
 const selectVulns = `SELECT v.id, a.name, a.updater, a.description, a.issued, a.links, a.severity, a.normalized_severity, a.aliases,
 		p.name, p.kind, p.module, p.arch, p.version, v.dist, v.repo, v.fixed, v.arch_op, v.invert
 	FROM package p JOIN vuln v ON v.package = p.id JOIN stream s ON s.id = v.stream JOIN advisory a ON a.id = v.advisory
-	WHERE p.name = ? AND p.kind = ? AND ` + visible
+	WHERE p.name = (SELECT ?) AND p.kind = (SELECT ?) AND ` + visible
 
 // Get implements datastore.Vulnerability. Records without a package name are
 // passed over.
@@ -175,7 +178,7 @@ func (g *getter) query(q lookup, dists []int64) ([]*claircore.Vulnerability, err
 		for i, id := range dists {
 			ids[i] = id
 		}
-		and(`v.dist IN (`+strings.Repeat("?, ", len(ids)-1)+`?)`, ids...)
+		and(`v.dist IN (`+strings.Repeat("(SELECT ?), ", len(ids)-1)+`(SELECT ?))`, ids...)
 	}
 	if g.constraints.has(driver.PackageModule) {
 		and(`p.module = ?`, q.module)
