@@ -181,19 +181,19 @@ func (g *getter) query(q lookup, dists []int64) ([]*claircore.Vulnerability, err
 		and(`v.dist IN (`+strings.Repeat("(SELECT ?), ", len(ids)-1)+`(SELECT ?))`, ids...)
 	}
 	if g.constraints.has(driver.PackageModule) {
-		and(`p.module = ?`, q.module)
+		and(`p.module = (SELECT ?)`, q.module)
 	}
 	if g.constraints.has(driver.RepositoryName) {
-		and(`(SELECT name FROM repo WHERE id = v.repo) = ?`, q.repo)
+		and(`(SELECT name FROM repo WHERE id = v.repo) = (SELECT ?)`, q.repo)
 	}
 	if g.constraints.has(driver.RepositoryKey) {
-		and(`(SELECT key FROM repo WHERE id = v.repo) = ?`, q.repoKey)
+		and(`(SELECT key FROM repo WHERE id = v.repo) = (SELECT ?)`, q.repoKey)
 	}
 	if g.constraints.has(driver.HasFixedInVersion) {
 		and(`v.fixed <> ''`)
 	}
 	if g.byVersion {
-		and(`v.range_kind = ? AND v.lower <= ? AND v.upper > ?`, q.versionKind, []byte(q.version), []byte(q.version))
+		and(`v.range_kind = (SELECT ?) AND v.lower <= (SELECT ?) AND v.upper > (SELECT ?)`, q.versionKind, []byte(q.version), []byte(q.version))
 	}
 	return dbfile.List(g.conn, sql.String(), args, g.scan)
 }
