@@ -165,6 +165,7 @@ func (h *api) routes() []route {
 		h.searchRoutes(),
 		h.repositoryRoutes(),
 		h.artifactRoutes(),
+		h.labelRoutes(),
 		h.openapiRoutes(),
 	)
 }

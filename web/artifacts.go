@@ -52,7 +52,7 @@ type artifactView struct {
 	References        []referenceView         `json:"references,omitempty"`
 	Tags              []tagView               `json:"tags"`
 	Accessories       []accessoryView         `json:"accessories"`
-	Labels            []struct{}              `json:"labels"`
+	Labels            []labelJSON             `json:"labels"`
 	AdditionLinks     map[string]additionLink `json:"addition_links,omitempty"`
 }
 
@@ -123,6 +123,18 @@ func viewArtifact(a app.Artifact) artifactView {
 	return v
 }
 
+// artifactViewer is viewArtifact, with labels where the request asks for them.
+func artifactViewer(c echo.Context) func(app.Artifact) artifactView {
+	wanted, _ := strconv.ParseBool(c.QueryParam("with_label"))
+	return func(a app.Artifact) artifactView {
+		v := viewArtifact(a)
+		if wanted {
+			v.Labels = mapAll(a.Labels, newLabelJSON)
+		}
+		return v
+	}
+}
+
 // artifactURL is the path of an artifact in the API. A slash in the
 // repository's name is encoded twice, as Harbor's clients expect.
 func artifactURL(repository, reference string) string {
@@ -154,7 +166,7 @@ func (h *api) listArtifacts(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return writeList(c, q, total, mapAll(list, viewArtifact))
+	return writeList(c, q, total, mapAll(list, artifactViewer(c)))
 }
 
 // listProjectArtifacts is Harbor's list over all repositories of a project.
@@ -169,7 +181,7 @@ func (h *api) listProjectArtifacts(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return writeList(c, q, total, mapAll(list, viewArtifact))
+	return writeList(c, q, total, mapAll(list, artifactViewer(c)))
 }
 
 // takeTagFilter takes Harbor's q=tags=* (with a tag) and q=tags=nil (without)
@@ -195,7 +207,7 @@ func (h *api) getArtifact(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	view := viewArtifact(artifact)
+	view := artifactViewer(c)(artifact)
 	if wanted, _ := strconv.ParseBool(c.QueryParam("with_accessory")); wanted {
 		q := core.Query{Page: 1, PageSize: core.MaxPageSize}
 		_, accessories, _, err := h.app.Accessories(c.Request().Context(), caller(c), repository, reference, q)

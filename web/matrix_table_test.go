@@ -190,6 +190,16 @@ var table = map[string]entry{
 	"GET /quotas/:id": {rule: systemWide(core.ResQuota, core.ActRead)},
 	"PUT /quotas/:id": {rule: systemWide(core.ResQuota, core.ActUpdate), body: `{"hard":{"storage":5000000}}`},
 
+	"GET /labels":                                  {rule: rule{scope: signedIn}, query: "scope=g"},
+	"GET /labels #of a project":                    {rule: project(core.ResLabel, core.ActList), query: "scope=p&project_id={project_id}"},
+	"POST /labels":                                 {rule: systemWide(core.ResLabel, core.ActCreate), body: `{"name":"fresh","scope":"g"}`, want: 201},
+	"POST /labels #of a project":                   {rule: project(core.ResLabel, core.ActCreate), body: `{"name":"fresh","scope":"p","project_id":{project_id}}`, want: 201},
+	"GET /labels/:label_id":                        {rule: project(core.ResLabel, core.ActRead), hides: core.ResLabel},
+	"PUT /labels/:label_id":                        {rule: project(core.ResLabel, core.ActUpdate), hides: core.ResLabel, body: `{"name":"other","color":"#0A6786"}`},
+	"DELETE /labels/:label_id":                     {rule: project(core.ResLabel, core.ActDelete), hides: core.ResLabel},
+	"POST " + artifactPath + "/labels":             {rule: project(core.ResArtifactLabel, core.ActCreate), body: `{"id":{free_label}}`},
+	"DELETE " + artifactPath + "/labels/:label_id": {rule: project(core.ResArtifactLabel, core.ActDelete), nested: []string{"repository_name", "reference", "label_id"}},
+
 	"GET /system/gc":                    {rule: rule{scope: sysadmins}, query: "page_size=100"},
 	"GET /system/gc/:gc_id":             {rule: rule{scope: sysadmins}},
 	"PUT /system/gc/:gc_id":             {rule: rule{scope: sysadmins}},

@@ -190,7 +190,7 @@ func (m *matrix) places(key string, e entry, p *person) [][]place {
 }
 
 func mentionsProject(text string) bool {
-	return slices.ContainsFunc([]string{":project", "{project", ":repository", "{repository", ":robot_id", ":retention_id", "/quotas/:id"},
+	return slices.ContainsFunc([]string{":project", "{project", ":repository", "{repository", ":label_id", ":robot_id", ":retention_id", "/quotas/:id"},
 		func(word string) bool { return strings.Contains(text, word) })
 }
 

@@ -178,7 +178,7 @@ func (w *world) settle(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i, table := range []string{"project", "account", "member", "robot", "repository", "blob", "manifest", "tag",
-		"immutable_rule", "retention", "job", "retention_task"} {
+		"immutable_rule", "retention", "job", "retention_task", "label"} {
 		w.exec(t, fmt.Sprintf(`DELETE FROM sqlite_sequence WHERE name = '%s'`, table))
 		w.exec(t, fmt.Sprintf(`INSERT INTO sqlite_sequence (name, seq) VALUES ('%s', %d)`, table, 7_100_000+i*100_000))
 	}
@@ -200,7 +200,7 @@ func (w *world) settle(t *testing.T) {
 		"project": nobody + "-place", "project_id": "7999901", "repository_name": nobody + "-image", "reference": digestOf(nobody),
 		"tag_name": nobody + "-label", "mid": "7999902", "robot_id": "7999903", "blob": digestOf(nobody), "layer": digestOf(nobody),
 		"upload": "00000000-0000-4000-8000-000000000000", "immutable_rule_id": "7999905", "anchor_id": "7999909", "retention_id": "7999906",
-		"execution_id": "7999907", "task_id": "7999908"}}
+		"execution_id": "7999907", "task_id": "7999908", "label_id": "7999911", "free_label": "7999910"}}
 	complete(&w.absent)
 }
 
@@ -212,6 +212,21 @@ func (w *world) addGC(t *testing.T) string {
 		t.Fatal(err)
 	}
 	return strconv.FormatInt(id, 10)
+}
+
+// addLabels gives the project two labels, and one of them to its image.
+func (w *world) addLabels(t *testing.T, p *place, image bool) {
+	t.Helper()
+	for _, name := range []string{"label_id", "free_label"} {
+		id, err := w.app.CreateLabel(t.Context(), system, core.Label{ProjectID: p.id, Name: name})
+		if err == nil && image && name == "label_id" {
+			err = w.app.AddLabel(t.Context(), system, p.values["repository"], p.values["reference"], id)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.values[name] = strconv.FormatInt(id, 10)
+	}
 }
 
 // addEndedJob is a collection that was stopped before it began.
@@ -312,6 +327,7 @@ func (w *world) addProject(t *testing.T, keeper *person, name, repository, tag s
 		w.pushAll(t, keeper, &p)
 	}
 	w.addRules(t, &p, repository != "")
+	w.addLabels(t, &p, repository != "")
 	return p
 }
 

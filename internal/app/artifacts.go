@@ -15,6 +15,7 @@ type Artifact struct {
 	Tags     []core.Tag
 	Children []core.Child
 	Trust    []core.TrustFact // verified signatures, those that have ended too
+	Labels   []core.Label
 }
 
 // Artifacts lists the artifacts of a repository; tagged selects those with or
@@ -73,6 +74,10 @@ func (s *session) complete(plain []core.Artifact) ([]Artifact, error) {
 	if err != nil {
 		return nil, err
 	}
+	labels, err := s.LabelsOf(ids)
+	if err != nil {
+		return nil, err
+	}
 	list := make([]Artifact, len(plain))
 	byRepository := map[string]core.Immutability{}
 	for i, p := range plain {
@@ -85,7 +90,7 @@ func (s *session) complete(plain []core.Artifact) ([]Artifact, error) {
 		}
 		markImmutable(rules, tags[p.ID])
 		markSigned(trust[p.Digest], tags[p.ID], s.Now())
-		list[i] = Artifact{p, tags[p.ID], children[p.ID], trust[p.Digest]}
+		list[i] = Artifact{p, tags[p.ID], children[p.ID], trust[p.Digest], labels[p.ID]}
 	}
 	return list, nil
 }
