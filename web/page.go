@@ -38,6 +38,7 @@ func (h *api) pages() []page {
 		h.configurationPages(),
 		h.auditPages(),
 		h.certificatePages(),
+		h.searchPages(),
 		h.userPages(),
 		h.oneProjectPages(),
 		h.repositoryPages(),
@@ -220,7 +221,7 @@ func (h *api) frame(c echo.Context, section, title string) ui.Frame {
 	account := me(c)
 	return ui.Frame{
 		Title: title, Section: section, Theme: preference(c.Request(), themeCookie), Path: localPath(c.Request().URL.RequestURI()),
-		Host: hostOf(h.deps.ExternalURL), Version: h.deps.Version, User: account.Username, Nav: navigation(ctx, account),
+		Host: hostOf(h.deps.ExternalURL), Version: h.deps.Version, User: account.Username, Nav: navigation(ctx, account), Search: account.Username != "",
 		Banner: settings.Banner, ReadOnly: settings.ReadOnly, HasCA: h.caPEM() != nil,
 	}
 }

@@ -37,6 +37,7 @@ var pageTable = map[string]pageEntry{
 	"GET /projects/new": {rule: rule{scope: makesProjects}},
 	"POST /projects":    {rule: rule{scope: makesProjects}, form: "name=page-made&access=private"},
 
+	"GET /search":                      {rule: rule{scope: aUser}, query: "q=app"},
 	"GET /certificate":                 {rule: rule{scope: anyone}, open: true},
 	"GET /admin/certificate":           {rule: systemWide(core.ResCertificate, core.ActRead)},
 	"POST /admin/certificate":          {rule: systemWide(core.ResCertificate, core.ActUpdate), form: "certificate=C&key=K"},

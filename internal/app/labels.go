@@ -25,11 +25,13 @@ func (s *session) onLabels(projectID int64, action core.Action) error {
 // labelFor returns the label when the caller may do action on it. A label is
 // named by its id alone, so one of a hidden project is answered like none.
 func (s *session) labelFor(id int64, action core.Action) (core.Label, error) {
-	if err := s.signedIn("see the labels"); err != nil {
-		return core.Label{}, err
-	}
 	absent := core.Errorf(core.CodeNotFound, "label %d not found", id)
+	anonymous := s.caller.Kind == core.KindAnonymous
+	refused := s.deny(fmt.Sprintf("label %d", id), 0, core.Permission{Resource: core.ResLabel, Action: action})
 	l, err := s.Tx.Label(id)
+	if errors.Is(err, store.ErrNoRow) && anonymous {
+		return l, refused
+	}
 	if errors.Is(err, store.ErrNoRow) {
 		return l, absent
 	}
@@ -37,6 +39,9 @@ func (s *session) labelFor(id int64, action core.Action) (core.Label, error) {
 		return l, err
 	}
 	err = s.onLabels(l.ProjectID, action)
+	if err != nil && anonymous {
+		return l, refused
+	}
 	if d, denied := errors.AsType[*denial](err); denied && l.ProjectID != 0 {
 		if action == core.ActRead || s.onLabels(l.ProjectID, core.ActRead) != nil {
 			d.cause = absent
