@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -92,6 +93,8 @@ func (w *world) beside(ctx context.Context, cli *testenv.DockerCLI, args ...stri
 // commands of TestScripts that reach a registry they have:
 //
 //	docker|skopeo|crane ARG...      run it; its login is the script's own
+//	cosign ARG...                   the same; the password of its keys is COSIGN_PASSWORD
+//	trustkey PROJECT NAME FILE      have the project trust the public key in the file
 //	login WHO                       docker login, the password over standard input
 //	image REF TEXT...               make an image; each text is one layer's content
 //
@@ -108,16 +111,18 @@ func TestDocker(t *testing.T) {
 }
 
 func (w *world) run(t *testing.T, cli *testenv.DockerCLI, dir, prefix string) {
-	crane, skopeo := testenv.Crane(t), testenv.Skopeo(t)
+	crane, skopeo, cosign := testenv.Crane(t), testenv.Skopeo(t), testenv.Cosign(t)
 	testscript.Run(t, testscript.Params{
 		Dir: dir, RequireExplicitExec: true, RequireUniqueNames: true,
 		Setup: func(env *testscript.Env) error { return w.setup(env, prefix) },
 		Cmds: scriptCommands(map[string]scriptCommand{
-			"docker": w.command(cli, cli.Path, "--config", "$WORK/login"),
-			"skopeo": w.command(cli, skopeo, "--insecure-policy"),
-			"crane":  w.command(cli, crane),
-			"login":  w.login(cli),
-			"image":  w.image,
+			"docker":   w.command(cli, cli.Path, "--config", "$WORK/login"),
+			"skopeo":   w.command(cli, skopeo, "--insecure-policy"),
+			"crane":    w.command(cli, crane),
+			"cosign":   w.command(cli, cosign),
+			"trustkey": cmdTrustKey,
+			"login":    w.login(cli),
+			"image":    w.image,
 		}),
 	})
 }
@@ -159,8 +164,17 @@ func (w *world) command(cli *testenv.DockerCLI, program string, first ...string)
 func (w *world) withLogins(cmd *exec.Cmd, work string) *exec.Cmd {
 	cmd.Env = slices.DeleteFunc(cmd.Env, func(v string) bool { return strings.HasPrefix(v, "DOCKER_CONFIG=") || strings.HasPrefix(v, "HOME=") })
 	cmd.Env = append(cmd.Env, "HOME="+work, "DOCKER_CONFIG="+filepath.Join(work, "login"), "REGISTRY_AUTH_FILE="+filepath.Join(work, "login", "skopeo.json"),
-		"SSL_CERT_FILE="+filepath.Join(w.srv.CADir, "ca.crt"))
+		"SSL_CERT_FILE="+filepath.Join(w.srv.CADir, "ca.crt"), "COSIGN_PASSWORD=Password-of-the-key")
 	return cmd
+}
+
+// cmdTrustKey leaves the path of the trust anchor in $ANCHOR.
+func cmdTrustKey(ts *testscript.TestScript, s *script, neg bool, args []string) {
+	refuse(ts, neg)
+	need(ts, args, 3)
+	s.asAdmin(ts, "201", http.MethodPost, "/api/v2.0/projects/"+args[0]+"/trust/anchors",
+		map[string]string{"type": "cosign-key", "name": args[1], "content": ts.ReadFile(args[2])})
+	ts.Setenv("ANCHOR", s.header.Get("Location"))
 }
 
 // finish runs the command and demands success, or failure with neg.

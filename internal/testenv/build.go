@@ -14,6 +14,7 @@ import (
 // The versions of the tools built from modules.
 const (
 	craneModule       = "github.com/google/go-containerregistry/cmd/crane@v0.22.1"
+	cosignModule      = "github.com/sigstore/cosign/v3/cmd/cosign@v3.1.3"
 	conformanceModule = "github.com/opencontainers/distribution-spec/conformance@v0.0.0-20260831232431-97274622c111"
 )
 
@@ -47,6 +48,13 @@ func Binary(t testing.TB) string {
 func Crane(t testing.TB) string {
 	t.Helper()
 	return installed(t, "crane", craneModule)
+}
+
+// Cosign returns the path of cosign, built from its module when it is not
+// cached; that takes some minutes.
+func Cosign(t testing.TB) string {
+	t.Helper()
+	return installed(t, "cosign", cosignModule)
 }
 
 // Conformance returns the path of the OCI distribution conformance suite, built
