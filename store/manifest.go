@@ -2,6 +2,7 @@ package store
 
 import (
 	"encoding/json"
+	"slices"
 
 	"github.com/breakwater-registry/breakwater/internal/core"
 )
@@ -290,4 +291,29 @@ func (tx *Tx) Accessories(repositoryID int64, digest string, q core.Query) ([]co
 	s.where("manifest.repository_id = ?", repositoryID)
 	s.where("(manifest.subject = ? OR EXISTS (SELECT 1 FROM tag t WHERE t.manifest_id = manifest.id AND t.signs = ?))", digest, digest)
 	return listPage(tx, s, artifactColumns, artifactSource, q, "manifest.id", "manifest.id", scanArtifact)
+}
+
+// AccessoriesOf is Accessories of several manifests, by their digests: n in all
+// at most.
+func (tx *Tx) AccessoriesOf(repositoryID int64, digests []string, n int) (map[string][]core.Artifact, error) {
+	byDigest := map[string][]core.Artifact{}
+	for _, by := range []struct{ column, source string }{
+		{"manifest.subject", artifactSource}, {"t.signs", artifactSource + " JOIN tag t ON t.manifest_id = manifest.id"}} {
+		s := &selection{}
+		s.where("manifest.repository_id = ?", repositoryID)
+		in(s, by.column, digests)
+		limit := s.value(n)
+		err := tx.each(`SELECT `+by.column+`, `+artifactColumns+` FROM `+by.source+s.clause()+` ORDER BY manifest.id LIMIT `+limit, s.args, func(row scanner) error {
+			var digest string
+			a, err := scanArtifact(prefixed{row, &digest})
+			if !slices.ContainsFunc(byDigest[digest], func(known core.Artifact) bool { return known.ID == a.ID }) {
+				byDigest[digest] = append(byDigest[digest], a)
+			}
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return byDigest, nil
 }

@@ -127,7 +127,11 @@ func TestSignaturesBecomeDueAndAreFound(t *testing.T) {
 			if total != 3 || len(accessories) != 3 {
 				t.Errorf("accessories = %+v", accessories)
 			}
-			return errors.Join(err, err2)
+			byDigest, err3 := tx.AccessoriesOf(repository, []string{signed, "sha256:none"}, 10)
+			if len(byDigest) != 1 || len(byDigest[signed]) != 3 {
+				t.Errorf("accessories by digest = %+v", byDigest)
+			}
+			return errors.Join(err, err2, err3)
 		})
 	})
 }

@@ -166,7 +166,24 @@ func (h *api) listArtifacts(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return writeList(c, q, total, mapAll(list, artifactViewer(c)))
+	views := mapAll(list, artifactViewer(c))
+	if err := h.addAccessories(c, repository, views); err != nil {
+		return err
+	}
+	return writeList(c, q, total, views)
+}
+
+// addAccessories adds to artifacts of a repository what refers to them, where
+// the query asks for it.
+func (h *api) addAccessories(c echo.Context, repository string, views []artifactView) error {
+	if wanted, _ := strconv.ParseBool(c.QueryParam("with_accessory")); !wanted || len(views) == 0 {
+		return nil
+	}
+	byDigest, err := h.app.AccessoriesOf(c.Request().Context(), caller(c), repository, mapAll(views, func(v artifactView) string { return v.Digest }))
+	for i, v := range views {
+		views[i].Accessories = viewAccessories(v.Digest, byDigest[v.Digest])
+	}
+	return err
 }
 
 // listProjectArtifacts is Harbor's list over all repositories of a project.
@@ -207,16 +224,11 @@ func (h *api) getArtifact(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	view := artifactViewer(c)(artifact)
-	if wanted, _ := strconv.ParseBool(c.QueryParam("with_accessory")); wanted {
-		q := core.Query{Page: 1, PageSize: core.MaxPageSize}
-		_, accessories, _, err := h.app.Accessories(c.Request().Context(), caller(c), repository, reference, q)
-		if err != nil {
-			return err
-		}
-		view.Accessories = viewAccessories(artifact.Digest, accessories)
+	views := []artifactView{artifactViewer(c)(artifact)}
+	if err := h.addAccessories(c, repository, views); err != nil {
+		return err
 	}
-	return c.JSON(http.StatusOK, view)
+	return c.JSON(http.StatusOK, views[0])
 }
 
 func (h *api) copyArtifact(c echo.Context) error {

@@ -56,7 +56,7 @@ func (a *App) ProjectArtifacts(ctx context.Context, c core.Caller, ref core.Proj
 	return list, total, err
 }
 
-// complete adds tags and children to artifacts.
+// complete adds tags, children and verified signatures to artifacts.
 func (s *session) complete(plain []core.Artifact) ([]Artifact, error) {
 	ids := make([]int64, len(plain))
 	for i, p := range plain {
@@ -89,8 +89,8 @@ func (s *session) complete(plain []core.Artifact) ([]Artifact, error) {
 			byRepository[p.Repository] = rules
 		}
 		markImmutable(rules, tags[p.ID])
-		markSigned(trust[p.Digest], tags[p.ID], s.Now())
-		list[i] = Artifact{p, tags[p.ID], children[p.ID], trust[p.Digest], labels[p.ID]}
+		markSigned(trust[p.ID], tags[p.ID], s.Now())
+		list[i] = Artifact{p, tags[p.ID], children[p.ID], trust[p.ID], labels[p.ID]}
 	}
 	return list, nil
 }
@@ -152,6 +152,20 @@ func (a *App) Accessories(ctx context.Context, c core.Caller, full, reference st
 		return err
 	})
 	return digest, list, total, err
+}
+
+// AccessoriesOf is Accessories of several artifacts, by their digests, without
+// what comes after many of them.
+func (a *App) AccessoriesOf(ctx context.Context, c core.Caller, full string, digests []string) (byDigest map[string][]core.Artifact, err error) {
+	err = a.view(ctx, c, func(s *session) error {
+		_, repo, err := s.repository(full, core.ResAccessory, core.ActList)
+		if err != nil {
+			return err
+		}
+		byDigest, err = s.Tx.AccessoriesOf(repo.ID, digests, maxAccessories)
+		return err
+	})
+	return byDigest, err
 }
 
 // DeleteArtifact deletes an artifact by tag or digest with all its tags and, as

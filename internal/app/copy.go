@@ -105,6 +105,39 @@ func (k copying) copy(a core.Artifact, depth int) error {
 			return err
 		}
 	}
+	return k.copySignatures(a, depth)
+}
+
+// copySignatures takes along what cosign keeps below a tag, unless the target
+// has such signatures of its own.
+func (k copying) copySignatures(a core.Artifact, depth int) error {
+	name := core.SignatureTag(a.Digest)
+	tag, err := k.Tag(a.RepositoryID, name)
+	if err == store.ErrNoRow {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if _, err := k.Tag(k.repositoryID, name); err != store.ErrNoRow {
+		return err
+	}
+	if err := k.copyDigest(a.Repository, tag.Digest, depth-1); err != nil {
+		return err
+	}
+	return k.point(name, tag.Digest)
+}
+
+// point gives the manifest a tag in the target.
+func (k copying) point(tag, digest string) error {
+	id, err := k.ManifestID(k.repositoryID, digest)
+	if err != nil {
+		return err
+	}
+	if _, err := k.pointTag(k.project.ID, k.repositoryID, k.to, id, tag); err != nil {
+		return err
+	}
+	k.Record(core.JournalEntry{Op: core.JournalPutTag, Repository: k.to, Tag: tag, Digest: digest, Actor: k.username})
 	return nil
 }
 
@@ -152,14 +185,9 @@ func (k copying) publish(a core.Artifact, children []core.Child) error {
 func (k copying) name(reference, digest, from string) error {
 	resource := k.to + "@" + digest
 	if !isDigest(reference) {
-		id, err := k.ManifestID(k.repositoryID, digest)
-		if err != nil {
+		if err := k.point(reference, digest); err != nil {
 			return err
 		}
-		if _, err := k.pointTag(k.project.ID, k.repositoryID, k.to, id, reference); err != nil {
-			return err
-		}
-		k.Record(core.JournalEntry{Op: core.JournalPutTag, Repository: k.to, Tag: reference, Digest: digest, Actor: k.username})
 		resource = k.to + ":" + reference
 	}
 	return k.audit(act{operation: "create", resourceType: "artifact", resource: resource, project: k.project.ID, digest: digest,

@@ -104,16 +104,26 @@ func (a *App) Signatures(ctx context.Context, c core.Caller, full, reference str
 	return list, total, err
 }
 
-// trustOf returns the facts about artifacts of one repository, by digest.
-func (s *session) trustOf(plain []core.Artifact) (map[string][]core.TrustFact, error) {
-	if len(plain) == 0 {
-		return nil, nil
+// trustOf returns the facts about artifacts by their id: a signature counts in
+// its own repository only.
+func (s *session) trustOf(plain []core.Artifact) (map[int64][]core.TrustFact, error) {
+	digests := map[int64][]string{}
+	for _, p := range plain {
+		digests[p.RepositoryID] = append(digests[p.RepositoryID], p.Digest)
 	}
-	digests := make([]string, len(plain))
-	for i, p := range plain {
-		digests[i] = p.Digest
+	byRepository := map[int64]map[string][]core.TrustFact{}
+	for id, list := range digests {
+		facts, err := s.TrustFactsOf(id, list)
+		if err != nil {
+			return nil, err
+		}
+		byRepository[id] = facts
 	}
-	return s.TrustFactsOf(plain[0].RepositoryID, digests)
+	trust := make(map[int64][]core.TrustFact, len(plain))
+	for _, p := range plain {
+		trust[p.ID] = byRepository[p.RepositoryID][p.Digest]
+	}
+	return trust, nil
 }
 
 // markSigned notes on each tag of an artifact whether a signature counts for it.
