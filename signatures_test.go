@@ -230,6 +230,15 @@ func TestSignedImageCanBePulled(t *testing.T) {
 		t.Errorf("the log of the project does not tell that a signature verified: %s", s.body)
 	}
 
+	s.api(t, http.StatusOK, "GET", artifact+"?with_accessory=true", "")
+	if !bytes.Contains(s.body, []byte(`"signature.cosign"`)) {
+		t.Errorf("artifacts with accessories: %s", s.body)
+	}
+
+	// A copy takes its signature along.
+	s.api(t, http.StatusCreated, "POST", "/api/v2.0/projects/signed/repositories/copy/artifacts?from=signed/app:v1", "")
+	s.allows(t, "signed/copy:v1")
+
 	// Without its signature it is what it was before.
 	if err := remote.Delete(s.ref(t, "signed/app:"+sigTag(digest)), s.options()...); err != nil {
 		t.Fatal(err)
@@ -307,6 +316,10 @@ func TestSignatureOfAnotherRepositoryDoesNotCount(t *testing.T) {
 	s.sign(t, s.key, "signed/other", digest, digest)
 	s.allows(t, "signed/other:v1")
 	s.refuses(t, "signed/app:v1")
+	s.api(t, http.StatusOK, "GET", "/api/v2.0/projects/signed/artifacts", "")
+	if marks := strings.Count(string(s.body), `"signed":true`); marks != 1 {
+		t.Errorf("%d of the two images are marked as signed: %s", marks, s.body)
+	}
 	if list := s.signatures(t, "app", "v1"); len(list) != 0 {
 		t.Errorf("signatures = %v", list)
 	}
