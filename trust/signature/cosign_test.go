@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 
 	"github.com/breakwater-registry/breakwater/internal/core"
 	"github.com/breakwater-registry/breakwater/trust/signature"
@@ -153,6 +154,20 @@ func TestOversizedSignatures(t *testing.T) {
 	refused(t, verify(t, r, manifest(t, "", image, layer), trusted), "has more than")
 }
 
+// What is told about a signature quotes what somebody pushed.
+func TestHostileTextsAreTidied(t *testing.T) {
+	r, key := repository{}, newKey(t)
+	layer := simpleLayer(t, r, key, payload(image.Digest))
+	layer.MediaType = "text/\x00\x1b[31m" + strings.Repeat("x", 1000)
+	broken := r.put(bundleType, []byte("\x00\xff{\x1b"))
+	for _, m := range []core.SignatureManifest{manifest(t, "", image, layer), manifest(t, bundleType, image, broken)} {
+		s := verify(t, r, m, keyAnchor(t, key.Public(), time.Time{}))[0]
+		if text := s.Format + s.Reason; strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) || len(text) > 410 || s.Verified {
+			t.Errorf("signature = %q %q %t", s.Format, s.Reason, s.Verified)
+		}
+	}
+}
+
 func TestSignatureWithoutItsContent(t *testing.T) {
 	r, key := repository{}, newKey(t)
 	layer := simpleLayer(t, r, key, payload(image.Digest))
@@ -172,6 +187,21 @@ func TestFailureToReadIsNoVerdict(t *testing.T) {
 	if list, err := v.Verify(context.Background(), m, func(context.Context, string, int64) ([]byte, error) { return nil, broken }); !errors.Is(err, broken) {
 		t.Errorf("signatures = %+v, %v", list, err)
 	}
+}
+
+// One signature that breaks a parser must not keep the others from being looked at.
+func TestPanicIsARefusal(t *testing.T) {
+	r, key := repository{}, newKey(t)
+	m := manifest(t, "", image, simpleLayer(t, r, key, payload(image.Digest)))
+	v, err := signature.New([]core.TrustAnchor{keyAnchor(t, key.Public(), time.Time{})}, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, err := v.Verify(context.Background(), m, func(context.Context, string, int64) ([]byte, error) { panic("index out of range") })
+	if err != nil {
+		t.Fatal(err)
+	}
+	refused(t, list, "index out of range")
 }
 
 func TestAnchorsThatCannotBeUsed(t *testing.T) {

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/breakwater-registry/breakwater/internal/core"
 )
@@ -18,7 +20,8 @@ const (
 	maxSignature = 32 << 10 // bytes of an annotation that belongs to a signature
 	maxBundle    = 1 << 20  // bytes of a sigstore bundle
 	maxEnvelope  = 1 << 20  // bytes of a notation envelope
-	maxReason    = 300      // characters
+	maxReason    = 300      // characters, also of a signer's name
+	maxFormat    = 100      // characters of a media type
 )
 
 // The artifact types of manifests that hold signatures.
@@ -126,16 +129,16 @@ func refuse(format string, args ...any) error { return refusal{fmt.Errorf(format
 var errNoSignature = errors.New("no signature")
 
 func (c check) signature(kind core.TrustKind, entry int, format string) core.Signature {
-	return core.Signature{Subject: c.Subject.Digest, Manifest: c.Digest, Entry: int64(entry), Kind: kind, Format: format}
+	return core.Signature{Subject: c.Subject.Digest, Manifest: c.Digest, Entry: int64(entry), Kind: kind, Format: printable(format, maxFormat)}
 }
 
 // judge makes a signature of what verify finds out about it.
 func judge(s core.Signature, verify func(*core.Signature) error) (core.Signature, error) {
-	err := verify(&s)
+	err := guard(verify, &s)
 	r, refused := errors.AsType[refusal](err)
 	switch {
 	case err == nil:
-		s.Verified = true
+		s.Verified, s.Signer = true, printable(s.Signer, maxReason)
 	case refused:
 		s.Reason = clip(r)
 		s.KeyID, s.ValidUntil = "", time.Time{}
@@ -143,6 +146,17 @@ func judge(s core.Signature, verify func(*core.Signature) error) (core.Signature
 		return s, err
 	}
 	return s, nil
+}
+
+// guard makes a refusal of a panic: what was pushed is read by many parsers, and
+// one that it breaks must not keep other signatures from being verified.
+func guard(verify func(*core.Signature) error, s *core.Signature) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = refuse("it cannot be read: %v", p)
+		}
+	}()
+	return verify(s)
 }
 
 // only is for manifests that hold exactly one signature.
@@ -179,7 +193,17 @@ func (c check) blob(ctx context.Context, d core.Descriptor, max int64) ([]byte, 
 	return content, err
 }
 
-// clip makes one short line of an error.
-func clip(err error) string {
-	return core.Clip(strings.Join(strings.Fields(err.Error()), " "), maxReason)
+// clip makes one short line of an error, which may quote what somebody pushed.
+func clip(err error) string { return printable(err.Error(), maxReason) }
+
+// printable makes one line of at most max characters of any text, fit to be shown
+// and to be kept in every database.
+func printable(text string, max int) string {
+	text = strings.Map(func(r rune) rune {
+		if r == utf8.RuneError || !unicode.IsPrint(r) {
+			return ' '
+		}
+		return r
+	}, text)
+	return core.Clip(strings.Join(strings.Fields(text), " "), max)
 }
