@@ -34,6 +34,9 @@ func (s *server) work(ctx context.Context) error {
 	if s.images != nil {
 		handlers[app.JobSBOM] = s.makeSBOM
 	}
+	for _, kind := range app.ScanKinds() {
+		handlers[kind] = runScan(s.app)
+	}
 	handlers[app.JobScrub] = runScrub(fsck.NewScrubber(s.app, s.blobs, s.log))
 	return jobs.New(s.app, s.log, handlers).Run(ctx)
 }

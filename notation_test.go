@@ -20,16 +20,16 @@ import (
 	"oras.land/oras-go/v2/registry/remote/auth"
 )
 
-// notary is an authority whose signing certificate ends after a while.
-type notary struct {
+// authority is one whose signing certificate ends after a while.
+type authority struct {
 	root, leaf *x509.Certificate
 	rootKey    *ecdsa.PrivateKey
 	key        *ecdsa.PrivateKey
 }
 
-func newNotary(t *testing.T, lasts time.Duration) notary {
+func newNotary(t *testing.T, lasts time.Duration) authority {
 	t.Helper()
-	n := notary{rootKey: newSigningKey(t), key: newSigningKey(t)}
+	n := authority{rootKey: newSigningKey(t), key: newSigningKey(t)}
 	name := pkix.Name{CommonName: "root", Country: []string{"US"}, Province: []string{"WA"}, Organization: []string{"acme"}}
 	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: name, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
 		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign}
@@ -65,7 +65,7 @@ func (s *signing) add(t *testing.T, kind, block string, der []byte) {
 
 // newNotation is a registry whose project "signed" wants notation's signatures
 // by certificates of the authority.
-func newNotation(t *testing.T, n notary) *signing {
+func newNotation(t *testing.T, n authority) *signing {
 	t.Helper()
 	s := &signing{pusher: newPusher(t)}
 	s.api(t, http.StatusCreated, "POST", "/api/v2.0/projects", `{"project_name":"signed","metadata":{"enable_content_trust_notation":"true"}}`)
@@ -74,7 +74,7 @@ func newNotation(t *testing.T, n notary) *signing {
 }
 
 // notate signs as the notation command does.
-func (s *signing) notate(t *testing.T, n notary, mediaType string, digest v1.Hash) {
+func (s *signing) notate(t *testing.T, n authority, mediaType string, digest v1.Hash) {
 	t.Helper()
 	repository, err := oras.NewRepository(s.addr + "/signed/app")
 	if err != nil {

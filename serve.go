@@ -137,7 +137,11 @@ func (s *server) openParts(ctx context.Context) (err error) {
 	}
 	s.opened(func() error { s.app.Close(); return nil })
 	s.app.CheckTrustAnchors(signature.Check)
-	return s.openScanner()
+	if err := s.openScanner(); err != nil {
+		return err
+	}
+	s.app.UseScanner(scans{s.scanner})
+	return nil
 }
 
 // open opens the data folder and builds what serves it.
@@ -224,19 +228,10 @@ func (s *server) run(ctx context.Context) error {
 	}
 	notifier.Ready()
 	s.log.Info("ready", "version", version, "listen", s.listener.Addr().String(), "url", s.cfg.ExternalURL, "data", s.cfg.Data)
-	s.settleDown()
+	debug.FreeOSMemory() // what the start needed, above all to hash the first password
 	<-ctx.Done()
 	notifier.Stopping()
 	return group.Wait()
-}
-
-// settleDown gives back what only the start needed: memory, above all to hash
-// the first password, and code.
-func (s *server) settleDown() {
-	debug.FreeOSMemory()
-	if err := forgetCode(); err != nil {
-		s.log.Debug("the memory of the start's code stays in use", "error", err)
-	}
 }
 
 func (s *server) serveMain() error {

@@ -58,7 +58,7 @@ var arrows = map[string][]string{
 	// testenv is for tests, which are not looked at here: nothing imports it.
 	"internal/testenv": {},
 	".": {"internal/app", "internal/auth", "internal/certs", "internal/config", "internal/core", "internal/disk", "internal/httpx",
-		"internal/jobs", "internal/metrics", "internal/seal", "internal/signin", "internal/systemd", "registry", "registry/blobs", "registry/fsck", "registry/gc", "registry/journal", "scanner", "scanner/feeds", "scanner/sbom", "scanner/vulndb", "store", "trust/notary", "trust/signature", "web"},
+		"internal/jobs", "internal/metrics", "internal/seal", "internal/signin", "internal/systemd", "registry", "registry/blobs", "registry/fsck", "registry/gc", "registry/journal", "scanner", "scanner/feeds", "scanner/sbom", "scanner/scandb", "scanner/vulndb", "store", "trust/notary", "trust/signature", "web"},
 }
 
 // standardOnly are the packages that import nothing from outside.

@@ -14,7 +14,7 @@ const dayMicros = 24 * 60 * 60 * 1_000_000
 func (tx *Tx) Activity(v AuditScope, since time.Time) ([]core.DayCount, error) {
 	s := &selection{}
 	day := s.value(int64(dayMicros))
-	v.add(s)
+	v.add(s, "audit.project_id")
 	s.where("audit.time >= ?", micros(since)/dayMicros*dayMicros)
 	s.where("audit.resource_type = 'artifact'")
 	s.where("audit.operation IN ('pull', 'create')")

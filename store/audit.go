@@ -207,9 +207,9 @@ func (tx *Tx) AuditAfter(id int64, n int) ([]core.AuditEvent, error) {
 	return list(tx, `SELECT `+auditColumns+` FROM audit WHERE audit.id > $1 ORDER BY audit.id LIMIT $2`, []any{id, n}, scanAudit)
 }
 
-// AuditScope selects the rows that a caller may see: all of them, those about
-// any project, or those about projects in which the user has one of the roles
-// or which IDs lists.
+// AuditScope selects the rows of the audit log, or the notifications, that a
+// caller may see: all of them, those about any project, or those about projects
+// in which the user has one of the roles or which IDs lists.
 type AuditScope struct {
 	All         bool
 	AllProjects bool
@@ -218,27 +218,28 @@ type AuditScope struct {
 	IDs         []int64
 }
 
-func (v AuditScope) add(s *selection) {
+// add limits the selection by the column with the project's id.
+func (v AuditScope) add(s *selection, column string) {
 	switch {
 	case v.All:
 	case v.AllProjects:
-		s.where("audit.project_id > 0")
+		s.where(column + " > 0")
 	case v.UserID != 0 && len(v.Roles) > 0:
 		args := []any{v.UserID}
 		for _, role := range v.Roles {
 			args = append(args, int64(role))
 		}
-		s.where(`audit.project_id IN (SELECT project_id FROM member WHERE account_id = ? AND role IN (?`+
+		s.where(column+` IN (SELECT project_id FROM member WHERE account_id = ? AND role IN (?`+
 			strings.Repeat(", ?", len(v.Roles)-1)+`))`, args...)
 	default:
-		in(s, "audit.project_id", v.IDs)
+		in(s, column, v.IDs)
 	}
 }
 
 // Audit lists the rows within the scope, the newest first, and counts all that match.
 func (tx *Tx) Audit(v AuditScope, q core.Query) ([]core.AuditEvent, int64, error) {
 	s := &selection{fields: auditFields}
-	v.add(s)
+	v.add(s, "audit.project_id")
 	return listPage(tx, s, auditColumns, "audit", q, "audit.id DESC", "audit.id DESC", scanAudit)
 }
 
@@ -255,7 +256,7 @@ func (tx *Tx) AuditCut(v AuditScope, filters []core.Filter, c core.Cursor) ([]co
 // export, at the same cost however far it is from the start.
 func (tx *Tx) AuditPage(v AuditScope, filters []core.Filter, after, through int64, n int) ([]core.AuditEvent, error) {
 	s := &selection{fields: auditFields}
-	v.add(s)
+	v.add(s, "audit.project_id")
 	s.where("audit.id > ?", after)
 	s.where("audit.id <= ?", through)
 	if err := s.filter(filters); err != nil {

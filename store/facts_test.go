@@ -2,6 +2,8 @@ package store_test
 
 import (
 	"reflect"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -67,6 +69,9 @@ func newManifest(t *testing.T, s *store.Store, projectID int64, repository, dige
 			return err
 		}
 		a := core.Artifact{RepositoryID: repositoryID, ProjectID: projectID, Digest: digest, Kind: core.KindImage}
+		if !strings.Contains(digest, "index") {
+			a.Config = "config"
+		}
 		if a.Blob, err = tx.LiveBlob(digest); err == store.ErrNoRow {
 			a.Blob.ID, err = tx.CreateBlob(core.Blob{Digest: digest, Generation: 1})
 		}
@@ -245,6 +250,154 @@ func TestPullFacts(t *testing.T) {
 			last, err := tx.BlobPullFacts(p, repository, shared.ID, newest[1].ID, 2, true)
 			if len(last) != 1 || last[0].Digest != "image" {
 				t.Errorf("the other users = %+v", last)
+			}
+			return err
+		})
+	})
+}
+
+func TestImagesToScan(t *testing.T) {
+	eachEngine(t, func(t *testing.T, s *store.Store, _ *memoryJournal) {
+		p, q := twoProjects(t, s)
+		a := newManifest(t, s, p, "p/a", "a")
+		newManifest(t, s, p, "p/b", "b")
+		newManifest(t, s, q, "q/a", "a")
+		newManifest(t, s, q, "q/a", "index")
+		update(t, s, func(tx *store.Tx) error {
+			repository, err := tx.EnsureRepository(p, "p/a")
+			if err != nil {
+				return err
+			}
+			if _, err := tx.SetTag(repository, a, "v1"); err != nil {
+				return err
+			}
+			for digest, n := range map[string]int{"a": 3, "b": 1} {
+				fact := core.ScanFact{Digest: digest, Status: core.ScanSuccess}
+				for range n {
+					fact.Findings = append(fact.Findings, core.Finding{CVE: "CVE-1", Severity: core.SeverityCritical, Fixable: true})
+				}
+				if err := tx.SetScanFact(fact); err != nil {
+					return err
+				}
+			}
+			return tx.SetScanFact(core.ScanFact{Digest: "c", Status: core.ScanError})
+		})
+		view(t, s, func(tx *store.Tx) error {
+			all, err := tx.ImagesToScan(store.ImageSelection{}, "", 10)
+			if err != nil || !slices.Equal(all, []string{"a", "b"}) {
+				t.Errorf("images = %v, %v", all, err)
+			}
+			own, err := tx.ImagesToScan(store.ImageSelection{ProjectID: p}, "a", 10)
+			if err != nil || !slices.Equal(own, []string{"b"}) {
+				t.Errorf("images of the project = %v, %v", own, err)
+			}
+			n, err := tx.CountImages(store.ImageSelection{ProjectID: q})
+			if err != nil || n != 1 {
+				t.Errorf("%d images, %v", n, err)
+			}
+			unused, err := tx.Unused([]string{"a", "x"})
+			if err != nil || !slices.Equal(unused, []string{"x"}) {
+				t.Errorf("unused = %v, %v", unused, err)
+			}
+			holders, err := tx.ArtifactsByDigest("a", 10)
+			if err != nil || len(holders) != 2 {
+				t.Errorf("holders = %v, %v", holders, err)
+			}
+			c, err := tx.CountSecurity()
+			if err != nil || c.Images != 2 || c.Scanned != 2 || c.Failed != 1 || c.Critical != 4 || c.Fixable != 4 || c.Total() != 4 {
+				t.Errorf("counts = %+v, %v", c, err)
+			}
+			worst, err := tx.DangerousImages(1)
+			if err != nil || len(worst) != 1 || worst[0].Digest != "a" || worst[0].Repository != "p/a" {
+				t.Errorf("worst = %+v, %v", worst, err)
+			}
+			tagged, err := tx.FilteredImages(store.ImageFilter{Tag: "v1", ProjectIDs: []int64{p}})
+			if err != nil || !slices.Equal(tagged, []string{"a"}) {
+				t.Errorf("tagged = %v, %v", tagged, err)
+			}
+			in, err := tx.Holders([]string{"a", "b"}, store.ImageFilter{})
+			if err != nil || in["a"].Repository != "p/a" || !slices.Equal(in["a"].Tags, []string{"v1"}) || in["b"].ProjectID != p || in["b"].Tags != nil {
+				t.Errorf("holders = %+v, %v", in, err)
+			}
+			in, err = tx.Holders([]string{"a"}, store.ImageFilter{Repository: "q/a"})
+			if in["a"].ProjectID != q {
+				t.Errorf("holder in q = %+v", in)
+			}
+			return err
+		})
+	})
+}
+
+func TestOpenJobs(t *testing.T) {
+	eachEngine(t, func(t *testing.T, s *store.Store, _ *memoryJournal) {
+		queue := func(kind, parameters string) {
+			update(t, s, func(tx *store.Tx) error {
+				_, err := tx.QueueJob(core.Job{Kind: kind, Parameters: parameters})
+				return err
+			})
+		}
+		queue("A", "1")
+		queue("B", "1")
+		queue("A", "2")
+		queue("C", "1")
+		update(t, s, func(tx *store.Tx) error {
+			_, err := tx.StartJob("A")
+			return err
+		})
+		view(t, s, func(tx *store.Tx) error {
+			open, err := tx.OpenJobs([]string{"A", "B"}, []string{"1", "3"})
+			if len(open) != 1 || open["1"].Status != core.JobRunning || open["1"].Kind != "A" {
+				t.Errorf("open = %+v", open)
+			}
+			return err
+		})
+	})
+}
+
+func TestNotifications(t *testing.T) {
+	eachEngine(t, func(t *testing.T, s *store.Store, _ *memoryJournal) {
+		p, q := twoProjects(t, s)
+		var member int64
+		update(t, s, func(tx *store.Tx) (err error) {
+			if member, err = tx.CreateUser(core.User{Username: "dana"}); err != nil {
+				return err
+			}
+			if _, err = tx.AddMember(p, member, core.RoleGuest); err != nil {
+				return err
+			}
+			for _, id := range []int64{p, q, 0} {
+				if err := tx.AddNotification(core.Notification{Kind: core.NotifyWorse, ProjectID: id, Resource: "r", Digest: "d", Text: "t"}); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		scope := store.AuditScope{UserID: member, Roles: []core.Role{core.RoleGuest}}
+		view(t, s, func(tx *store.Tx) error {
+			list, total, err := tx.Notifications(scope, listAll)
+			if err != nil || total != 1 || list[0].ProjectID != p || list[0].Text != "t" {
+				t.Errorf("notifications = %+v, %v", list, err)
+			}
+			n, err := tx.UnseenNotifications(store.AuditScope{All: true}, list[0].ID)
+			if n != 2 {
+				t.Errorf("%d are new to the administrator", n)
+			}
+			return err
+		})
+		update(t, s, func(tx *store.Tx) error {
+			if err := tx.SetSeenNotification(member, 7); err != nil {
+				return err
+			}
+			return tx.SetSeenNotification(member, 5)
+		})
+		update(t, s, func(tx *store.Tx) error { return tx.TrimNotifications(time.Now().Add(time.Hour)) })
+		view(t, s, func(tx *store.Tx) error {
+			if id, err := tx.SeenNotification(member); id != 7 || err != nil {
+				t.Errorf("seen = %d, %v", id, err)
+			}
+			_, total, err := tx.Notifications(store.AuditScope{All: true}, listAll)
+			if total != 0 {
+				t.Errorf("%d are left", total)
 			}
 			return err
 		})

@@ -166,6 +166,12 @@ func (h *api) routes() []route {
 		h.repositoryRoutes(),
 		h.artifactRoutes(),
 		h.labelRoutes(),
+		h.scanRoutes(),
+		h.scanAllRoutes(),
+		h.scannerRoutes(),
+		h.allowlistRoutes(),
+		h.securityRoutes(),
+		h.notificationRoutes(),
 		h.openapiRoutes(),
 	)
 }

@@ -35,25 +35,26 @@ func (h *api) artifactRoutes() []route {
 
 // artifactView is Harbor's Artifact.
 type artifactView struct {
-	ID                int64                   `json:"id"`
-	Type              string                  `json:"type"`
-	MediaType         string                  `json:"media_type"` // of the config, as in Harbor
-	ManifestMediaType string                  `json:"manifest_media_type"`
-	ArtifactType      string                  `json:"artifact_type"`
-	ProjectID         int64                   `json:"project_id"`
-	RepositoryID      int64                   `json:"repository_id"`
-	RepositoryName    string                  `json:"repository_name"`
-	Digest            string                  `json:"digest"`
-	Size              int64                   `json:"size"`
-	PushTime          time.Time               `json:"push_time"`
-	PullTime          time.Time               `json:"pull_time"`
-	ExtraAttrs        map[string]any          `json:"extra_attrs,omitempty"`
-	Annotations       map[string]string       `json:"annotations,omitempty"`
-	References        []referenceView         `json:"references,omitempty"`
-	Tags              []tagView               `json:"tags"`
-	Accessories       []accessoryView         `json:"accessories"`
-	Labels            []labelJSON             `json:"labels"`
-	AdditionLinks     map[string]additionLink `json:"addition_links,omitempty"`
+	ID                int64                    `json:"id"`
+	Type              string                   `json:"type"`
+	MediaType         string                   `json:"media_type"` // of the config, as in Harbor
+	ManifestMediaType string                   `json:"manifest_media_type"`
+	ArtifactType      string                   `json:"artifact_type"`
+	ProjectID         int64                    `json:"project_id"`
+	RepositoryID      int64                    `json:"repository_id"`
+	RepositoryName    string                   `json:"repository_name"`
+	Digest            string                   `json:"digest"`
+	Size              int64                    `json:"size"`
+	PushTime          time.Time                `json:"push_time"`
+	PullTime          time.Time                `json:"pull_time"`
+	ExtraAttrs        map[string]any           `json:"extra_attrs,omitempty"`
+	Annotations       map[string]string        `json:"annotations,omitempty"`
+	References        []referenceView          `json:"references,omitempty"`
+	Tags              []tagView                `json:"tags"`
+	Accessories       []accessoryView          `json:"accessories"`
+	Labels            []labelJSON              `json:"labels"`
+	AdditionLinks     map[string]additionLink  `json:"addition_links,omitempty"`
+	ScanOverview      map[string]*overviewJSON `json:"scan_overview,omitempty"`
 }
 
 // referenceView is Harbor's Reference: an entry of an index.
@@ -117,22 +118,45 @@ func viewArtifact(a app.Artifact) artifactView {
 	for _, child := range a.Children {
 		v.References = append(v.References, referenceView{a.ID, child.ID, child.Digest, child.Platform, child.Annotations})
 	}
-	if a.Kind == core.KindImage && a.Config != "" {
-		v.AdditionLinks = map[string]additionLink{"build_history": {HREF: artifactURL(a.Repository, a.Digest) + "/additions/build_history"}}
-	}
+	v.AdditionLinks = additionLinks(a)
 	return v
 }
 
-// artifactViewer is viewArtifact, with labels where the request asks for them.
-func artifactViewer(c echo.Context) func(app.Artifact) artifactView {
-	wanted, _ := strconv.ParseBool(c.QueryParam("with_label"))
+// additionLinks are the additions that the artifact has.
+func additionLinks(a app.Artifact) map[string]additionLink {
+	if a.Kind != core.KindImage {
+		return nil
+	}
+	path := artifactURL(a.Repository, a.Digest) + "/additions/"
+	links := map[string]additionLink{"vulnerabilities": {HREF: path + "vulnerabilities"}}
+	if a.Config != "" {
+		links["build_history"] = additionLink{HREF: path + "build_history"}
+	}
+	return links
+}
+
+// artifactViewer is viewArtifact with the labels and the overview of the last
+// scan, where the query of the request asks for them.
+func artifactViewer(c echo.Context) (func(app.Artifact) artifactView, error) {
+	labelled, _ := strconv.ParseBool(c.QueryParam("with_label"))
+	scanned, err := flagParam(c, "with_scan_overview")
+	if err != nil {
+		return nil, err
+	}
+	mime := ""
+	if scanned {
+		mime, err = reportType(c)
+	}
 	return func(a app.Artifact) artifactView {
 		v := viewArtifact(a)
-		if wanted {
+		if labelled {
 			v.Labels = mapAll(a.Labels, newLabelJSON)
 		}
+		if scanned && (a.Scan.Fact.Status != "" || a.Scan.Open != "") {
+			v.ScanOverview = map[string]*overviewJSON{mime: newOverview(a.Digest, a.Scan)}
+		}
 		return v
-	}
+	}, err
 }
 
 // artifactURL is the path of an artifact in the API. A slash in the
@@ -162,11 +186,15 @@ func (h *api) listArtifacts(c echo.Context) error {
 		return err
 	}
 	tagged := takeTagFilter(&q)
+	view, err := artifactViewer(c)
+	if err != nil {
+		return err
+	}
 	list, total, err := h.app.Artifacts(c.Request().Context(), caller(c), repository, tagged, q)
 	if err != nil {
 		return err
 	}
-	views := mapAll(list, artifactViewer(c))
+	views := mapAll(list, view)
 	if err := h.addAccessories(c, repository, views); err != nil {
 		return err
 	}
@@ -194,11 +222,15 @@ func (h *api) listProjectArtifacts(c echo.Context) error {
 	}
 	latest, _ := strconv.ParseBool(c.QueryParam("latest_in_repository"))
 	tagged := takeTagFilter(&q)
+	view, err := artifactViewer(c)
+	if err != nil {
+		return err
+	}
 	list, total, err := h.app.ProjectArtifacts(c.Request().Context(), caller(c), projectRef(c), tagged, latest, q)
 	if err != nil {
 		return err
 	}
-	return writeList(c, q, total, mapAll(list, artifactViewer(c)))
+	return writeList(c, q, total, mapAll(list, view))
 }
 
 // takeTagFilter takes Harbor's q=tags=* (with a tag) and q=tags=nil (without)
@@ -220,11 +252,15 @@ func (h *api) getArtifact(c echo.Context) error {
 	if err != nil {
 		return err
 	}
+	viewer, err := artifactViewer(c)
+	if err != nil {
+		return err
+	}
 	artifact, err := h.app.Artifact(c.Request().Context(), caller(c), repository, reference)
 	if err != nil {
 		return err
 	}
-	views := []artifactView{artifactViewer(c)(artifact)}
+	views := []artifactView{viewer(artifact)}
 	if err := h.addAccessories(c, repository, views); err != nil {
 		return err
 	}

@@ -89,7 +89,7 @@ type entry struct {
 
 // The parameters that must belong to the project before them.
 var nestedParameters = []string{"repository_name", "reference", "tag_name", "mid", "manifest", "blob", "upload",
-	"immutable_rule_id", "execution_id", "task_id"}
+	"immutable_rule_id", "execution_id", "task_id", "report_id"}
 
 var none = []string{}
 
@@ -153,6 +153,8 @@ var table = map[string]entry{
 	"GET /projects #q":                                          {rule: rule{scope: anyone}, query: "q=name=~{project}"},
 	"HEAD /projects":                                            {rule: project(core.ResProject, core.ActRead), query: "project_name={project}", hides: core.ResProject},
 	"POST /projects":                                            {rule: rule{makesProjects, core.Permission{Resource: core.ResProject, Action: core.ActCreate}}, body: `{"project_name":"fresh"}`, want: 201},
+	"POST /projects #with an allowlist":                         {rule: rule{makesProjects, core.Permission{Resource: core.ResProject, Action: core.ActCreate}}, body: `{"project_name":"fresh","cve_allowlist":{"items":[{"cve_id":"CVE-2026-9"}]}}`, want: 201},
+	"PUT /projects/:project_name_or_id #allowlist":              {rule: project(core.ResProject, core.ActUpdate), body: `{"cve_allowlist":{"items":[{"cve_id":"CVE-2026-9"}],"expires_at":null}}`},
 	"POST /projects #with a limit":                              {rule: rule{scope: sysadmins}, body: `{"project_name":"fresh","storage_limit":5}`, want: 201},
 	"GET /projects/:project_name_or_id":                         {rule: project(core.ResProject, core.ActRead)},
 	"PUT /projects/:project_name_or_id":                         {rule: project(core.ResProject, core.ActUpdate), body: `{"metadata":{"public":"true"}}`},
@@ -262,6 +264,33 @@ var table = map[string]entry{
 	"GET " + artifactPath + "/signatures":              {rule: project(core.ResAccessory, core.ActList)},
 	"GET " + artifactPath + "/additions/build_history": {rule: project(core.ResArtifactAddition, core.ActRead)},
 	"GET " + artifactPath + "/additions/sbom":          {rule: project(core.ResArtifactAddition, core.ActRead)},
+
+	"GET " + artifactPath + "/additions/vulnerabilities":   {rule: project(core.ResArtifactAddition, core.ActRead)},
+	"GET " + artifactPath + " #with its scan":              {rule: project(core.ResArtifact, core.ActRead), query: "with_scan_overview=true"},
+	"POST " + artifactPath + "/scan":                       {rule: project(core.ResScan, core.ActCreate), body: scanAsked, want: 202},
+	"POST " + artifactPath + "/scan/stop":                  {rule: project(core.ResScan, core.ActStop), body: scanAsked, want: 202},
+	"GET " + artifactPath + "/scan/:report_id/log":         {rule: project(core.ResScan, core.ActRead)},
+	"POST " + repositoryPath + "/scan":                     {rule: project(core.ResScan, core.ActCreate), want: 202},
+	"POST /projects/:project_name_or_id/scan":              {rule: project(core.ResScan, core.ActCreate), want: 202},
+	"GET /projects/:project_name_or_id/scanner":            {rule: project(core.ResScanner, core.ActRead)},
+	"PUT /projects/:project_name_or_id/scanner":            {rule: project(core.ResScanner, core.ActCreate), body: `{"uuid":"` + builtInScanner + `"}`},
+	"GET /projects/:project_name_or_id/scanner/candidates": {rule: project(core.ResScanner, core.ActCreate)},
+	"GET /scanners":                           {rule: systemWide(core.ResScanner, core.ActList)},
+	"GET /scanners/:registration_id":          {rule: systemWide(core.ResScanner, core.ActRead)},
+	"GET /scanners/:registration_id/metadata": {rule: systemWide(core.ResScanner, core.ActRead)},
+	"GET /system/scanAll/schedule":            {rule: systemWide(core.ResScanAll, core.ActRead)},
+	"POST /system/scanAll/schedule":           {rule: systemWide(core.ResScanAll, core.ActCreate), body: `{"schedule":{"type":"Daily"}}`, want: 201},
+	"POST /system/scanAll/schedule #run now":  {rule: systemWide(core.ResScanAll, core.ActCreate), body: `{"schedule":{"type":"Manual"}}`, want: 201},
+	"PUT /system/scanAll/schedule":            {rule: systemWide(core.ResScanAll, core.ActUpdate), body: `{"schedule":{"type":"Hourly"}}`},
+	"POST /system/scanAll/stop":               {rule: systemWide(core.ResScanAll, core.ActStop), want: 202},
+	"GET /scans/all/metrics":                  {rule: systemWide(core.ResScanAll, core.ActRead)},
+	"GET /scans/schedule/metrics":             {rule: systemWide(core.ResScanAll, core.ActRead)},
+	"GET /system/CVEAllowlist":                {rule: rule{scope: signedIn}},
+	"PUT /system/CVEAllowlist":                {rule: systemWide(core.ResConfiguration, core.ActUpdate), body: `{"items":[{"cve_id":"CVE-2026-9"}],"expires_at":1900000000}`},
+	"GET /security/summary":                   {rule: systemWide(core.ResSecurityHub, core.ActRead), query: "with_dangerous_cve=true&with_dangerous_artifact=true"},
+	"GET /security/vul":                       {rule: systemWide(core.ResSecurityHub, core.ActList), query: "q=severity=high"},
+	"GET /notifications":                      {rule: rule{scope: aUser}, query: "page_size=100"},
+	"PUT /notifications/seen":                 {rule: rule{scope: aUser}, body: `{"through":1}`},
 
 	"GET /v2/":                      {rule: rule{scope: signedIn}},
 	"HEAD /v2/":                     {rule: rule{scope: signedIn}},

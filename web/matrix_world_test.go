@@ -144,6 +144,7 @@ func (w *world) start(t *testing.T) {
 			}
 		}
 	})
+	w.app.UseScanner(scans{})
 	w.mount(t, log)
 }
 
@@ -200,7 +201,7 @@ func (w *world) settle(t *testing.T) {
 		"project": nobody + "-place", "project_id": "7999901", "repository_name": nobody + "-image", "reference": digestOf(nobody),
 		"tag_name": nobody + "-label", "mid": "7999902", "robot_id": "7999903", "blob": digestOf(nobody), "layer": digestOf(nobody),
 		"upload": "00000000-0000-4000-8000-000000000000", "immutable_rule_id": "7999905", "anchor_id": "7999909", "retention_id": "7999906",
-		"execution_id": "7999907", "task_id": "7999908", "label_id": "7999911", "free_label": "7999910"}}
+		"execution_id": "7999907", "task_id": "7999908", "label_id": "7999911", "report_id": reportOf(digestOf(nobody)), "free_label": "7999910"}}
 	complete(&w.absent)
 }
 
@@ -328,6 +329,7 @@ func (w *world) addProject(t *testing.T, keeper *person, name, repository, tag s
 	}
 	w.addRules(t, &p, repository != "")
 	w.addLabels(t, &p, repository != "")
+	w.addScan(t, &p)
 	return p
 }
 

@@ -42,6 +42,7 @@ type projectJSON struct {
 	CurrentUserRoleIDs []int64           `json:"current_user_role_ids"`
 	RepoCount          int64             `json:"repo_count"`
 	Metadata           map[string]string `json:"metadata"`
+	CVEAllowlist       allowlistJSON     `json:"cve_allowlist"`
 }
 
 func newProjectJSON(v app.ProjectView) projectJSON {
@@ -49,8 +50,9 @@ func newProjectJSON(v app.ProjectView) projectJSON {
 		ProjectID: v.ID, OwnerID: v.OwnerID, OwnerName: v.OwnerName, Name: v.Name,
 		CreationTime: v.CreatedAt, UpdateTime: v.UpdatedAt, Togglable: v.Togglable,
 		CurrentUserRoleID: int64(v.Role), CurrentUserRoleIDs: []int64{},
-		RepoCount: v.RepoCount, Metadata: v.Metadata,
+		RepoCount: v.RepoCount, Metadata: v.Metadata, CVEAllowlist: newAllowlistJSON(v.Allowlist),
 	}
+	p.CVEAllowlist.ID, p.CVEAllowlist.ProjectID = v.ID, v.ID // also where none was ever set
 	if v.Role != 0 {
 		p.CurrentUserRoleIDs = []int64{int64(v.Role)}
 	}
@@ -100,23 +102,27 @@ func (h *api) headProject(c echo.Context) error {
 // projectReq is Harbor's ProjectReq. What this release does not have is read
 // so that asking for it is refused, never overlooked.
 type projectReq struct {
-	ProjectName  string   `json:"project_name"`
-	Public       *bool    `json:"public"` // of old clients
-	Metadata     metadata `json:"metadata"`
-	StorageLimit int64    `json:"storage_limit"`
-	RegistryID   int64    `json:"registry_id"`
-	CVEAllowlist struct {
-		Items []any `json:"items"`
-	} `json:"cve_allowlist"`
+	ProjectName  string         `json:"project_name"`
+	Public       *bool          `json:"public"` // of old clients
+	Metadata     metadata       `json:"metadata"`
+	StorageLimit int64          `json:"storage_limit"`
+	RegistryID   int64          `json:"registry_id"`
+	CVEAllowlist *allowlistJSON `json:"cve_allowlist"`
+}
+
+// allowlist returns the CVE allowlist that is asked for, nil where none is given.
+func (r projectReq) allowlist() *core.CVEAllowlist {
+	if r.CVEAllowlist == nil {
+		return nil
+	}
+	list := r.CVEAllowlist.list()
+	return &list
 }
 
 // values returns the metadata that are asked for.
 func (r projectReq) values() (map[string]string, error) {
 	if r.RegistryID != 0 {
 		return nil, core.Errorf(core.CodeBadRequest, "this release has no proxy cache projects; leave registry_id out")
-	}
-	if len(r.CVEAllowlist.Items) > 0 {
-		return nil, core.Errorf(core.CodeBadRequest, "this release has no CVE allowlists; leave cve_allowlist out")
 	}
 	if _, given := r.Metadata["public"]; !given && r.Public != nil {
 		return metadata{"public": strconv.FormatBool(*r.Public)}.with(r.Metadata), nil
@@ -134,7 +140,7 @@ func (h *api) createProject(c echo.Context) error {
 		return err
 	}
 	id, err := h.app.CreateProject(c.Request().Context(), caller(c),
-		app.NewProject{Name: body.ProjectName, Metadata: values, StorageLimit: body.StorageLimit})
+		app.NewProject{Name: body.ProjectName, Metadata: values, Allowlist: body.allowlist(), StorageLimit: body.StorageLimit})
 	if err != nil {
 		return err
 	}
@@ -163,7 +169,7 @@ func (h *api) updateProject(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := h.app.UpdateProject(c.Request().Context(), caller(c), projectRef(c), values); err != nil {
+	if err := h.app.UpdateProject(c.Request().Context(), caller(c), projectRef(c), values, body.allowlist()); err != nil {
 		return err
 	}
 	return c.NoContent(http.StatusOK)

@@ -33,7 +33,7 @@ func TestProjectOverHTTP(t *testing.T) {
 	s.do(t, http.MethodPost, "/api/v2.0/projects", "", object{"project_name": "x"}, http.StatusUnauthorized)
 
 	project := get[object](t, s, "/api/v2.0/projects/team", "ada")
-	fields := []string{"creation_time", "current_user_role_id", "current_user_role_ids", "deleted", "metadata", "name", "owner_id",
+	fields := []string{"creation_time", "current_user_role_id", "current_user_role_ids", "cve_allowlist", "deleted", "metadata", "name", "owner_id",
 		"owner_name", "project_id", "repo_count", "togglable", "update_time"}
 	if got := slices.Sorted(maps.Keys(project)); !slices.Equal(got, fields) {
 		t.Errorf("fields = %v", got)
@@ -121,9 +121,9 @@ func TestUnbuiltFeaturesAreRefused(t *testing.T) {
 	s := newServer(t)
 	for _, body := range []string{
 		`{"project_name":"x","registry_id":3}`,
-		`{"project_name":"x","cve_allowlist":{"items":[{"cve_id":"CVE-2026-1"}]}}`,
-		`{"project_name":"x","metadata":{"prevent_vul":"true"}}`,
-		`{"project_name":"x","metadata":{"auto_scan":true}}`,
+		`{"project_name":"x","cve_allowlist":{"items":[{"cve_id":"CVE-2026-1 OR 1=1"}]}}`,
+		`{"project_name":"x","metadata":{"enable_content_trust_cosign":"true"}}`,
+		`{"project_name":"x","metadata":{"auto_sbom_generation":true}}`,
 		`{"project_name":"x","metadata":{"public":7}}`,
 		`{"project_name":"x","metadata":{"public":"true","public":"false"}}`,
 	} {
@@ -167,7 +167,7 @@ func TestMetadataOverHTTP(t *testing.T) {
 	s.do(t, http.MethodPut, path+"/public", "admin", object{"public": "false"}, http.StatusOK)
 	s.do(t, http.MethodPut, path+"/public", "admin", object{"public": true}, http.StatusOK)
 	s.do(t, http.MethodPut, path+"/public", "admin", object{"auto_scan": "false"}, http.StatusBadRequest)
-	s.do(t, http.MethodPut, path+"/auto_scan", "admin", object{"auto_scan": "true"}, http.StatusBadRequest)
+	s.do(t, http.MethodPut, path+"/auto_scan", "admin", object{"auto_scan": "yes"}, http.StatusBadRequest)
 	s.do(t, http.MethodPost, path, "admin", object{"public": "true", "auto_scan": "false"}, http.StatusBadRequest)
 	s.do(t, http.MethodPost, path, "admin", object{}, http.StatusBadRequest)
 	s.do(t, http.MethodGet, path+"/auto_scan", "admin", nil, http.StatusNotFound)

@@ -49,7 +49,7 @@ func (a *accounts) open(t *testing.T) {
 	if a.store, err = store.Open(t.Context(), a.path, noJournal{}); err != nil {
 		t.Fatal(err)
 	}
-	if a.App, err = app.New(t.Context(), a.store, nil, slog.New(slog.DiscardHandler)); err != nil {
+	if a.App, err = app.New(t.Context(), a.store, emptyManifests{}, slog.New(slog.DiscardHandler)); err != nil {
 		t.Fatal(err)
 	}
 }

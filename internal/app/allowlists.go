@@ -48,6 +48,17 @@ func (a *App) SetSystemCVEAllowlist(ctx context.Context, c core.Caller, list cor
 	})
 }
 
+// setProjectAllowlist replaces the allowlist of a project unless it is nil; the
+// caller applies the policy after it.
+func (s *session) setProjectAllowlist(project core.Project, list *core.CVEAllowlist) error {
+	if list == nil {
+		return nil
+	}
+	own := *list
+	own.ProjectID = project.ID
+	return s.setAllowlist(project.Name, own)
+}
+
 // setAllowlist writes an allowlist and audits what it changes.
 func (s *session) setAllowlist(owner string, list core.CVEAllowlist) error {
 	if err := list.Validate(); err != nil {

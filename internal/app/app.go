@@ -34,6 +34,8 @@ type App struct {
 	events      *events
 	settings    settings
 	policies    policies
+	scanner     Scanner                           // nil: nothing can be scanned
+	scanned     announcements                     // of scans that were kept
 	allowlist   atomic.Pointer[core.CVEAllowlist] // of the registry
 	days        dayCache
 	trustHosts  trustHosts

@@ -16,6 +16,7 @@ type Artifact struct {
 	Children []core.Child
 	Trust    []core.TrustFact // verified signatures, those that have ended too
 	Labels   []core.Label
+	Scan     ScanState // of an image or index
 }
 
 // Artifacts lists the artifacts of a repository; tagged selects those with or
@@ -56,7 +57,8 @@ func (a *App) ProjectArtifacts(ctx context.Context, c core.Caller, ref core.Proj
 	return list, total, err
 }
 
-// complete adds tags, children and verified signatures to artifacts.
+// complete adds tags, children, verified signatures and the state of the scan to
+// artifacts.
 func (s *session) complete(plain []core.Artifact) ([]Artifact, error) {
 	ids := make([]int64, len(plain))
 	for i, p := range plain {
@@ -78,6 +80,10 @@ func (s *session) complete(plain []core.Artifact) ([]Artifact, error) {
 	if err != nil {
 		return nil, err
 	}
+	scans, err := s.scanStates(plain, children)
+	if err != nil {
+		return nil, err
+	}
 	list := make([]Artifact, len(plain))
 	byRepository := map[string]core.Immutability{}
 	for i, p := range plain {
@@ -90,7 +96,7 @@ func (s *session) complete(plain []core.Artifact) ([]Artifact, error) {
 		}
 		markImmutable(rules, tags[p.ID])
 		markSigned(trust[p.ID], tags[p.ID], s.Now())
-		list[i] = Artifact{p, tags[p.ID], children[p.ID], trust[p.ID], labels[p.ID]}
+		list[i] = Artifact{Artifact: p, Tags: tags[p.ID], Children: children[p.ID], Trust: trust[p.ID], Labels: labels[p.ID], Scan: scans[p.Digest]}
 	}
 	return list, nil
 }

@@ -65,6 +65,9 @@ func (s *session) removeManifest(project core.Project, repo core.Repository, id 
 	if err := s.Tx.DeleteManifest(id); err != nil {
 		return err
 	}
+	if _, err := s.ForgetScan(digest); err != nil {
+		return err
+	}
 	s.Record(core.JournalEntry{Op: core.JournalDeleteManifest, Repository: repo.Name, Digest: digest, Actor: s.username})
 	if err := s.refund(project.ID, blobs); err != nil {
 		return err

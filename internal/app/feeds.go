@@ -18,9 +18,6 @@ import (
 // them.
 const JobFeeds = "FEED_UPDATE"
 
-// JobRematch is the kind of the jobs that match all stored index reports again.
-const JobRematch = "SCAN_REMATCH"
-
 // FeedJob are the parameters of such a job.
 type FeedJob struct {
 	// Feeds are the feeds to update; none: all that are on.

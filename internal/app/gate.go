@@ -12,7 +12,7 @@ import (
 // refusal is the error of a pull that the policy of the project forbids.
 type refusal struct {
 	cause    *core.Error
-	reason   policy.Reason
+	verdict  policy.Verdict
 	policy   policy.Project
 	asked    store.PullFacts
 	resource string // as the audit log names it
@@ -29,7 +29,7 @@ func (r *refusal) Unwrap() error { return r.cause }
 func (r *refusal) event(c core.Caller) core.AuditEvent {
 	return core.AuditEvent{
 		Actor: c.Subject.String(), Username: r.username, Origin: c.Origin, Operation: string(core.ActPull), ResourceType: "artifact",
-		Resource: r.resource, ProjectID: r.project.ID, Digest: r.asked.Digest, Description: "refused by policy: " + string(r.reason),
+		Resource: r.resource, ProjectID: r.project.ID, Digest: r.asked.Digest, Description: "refused by policy: " + string(r.verdict.Reason),
 	}
 }
 
@@ -101,7 +101,7 @@ func (s *session) judge(what pulled, p policy.Project, known store.PullFacts) er
 	if verdict.Allowed() {
 		return nil
 	}
-	return &refusal{cause: core.Errorf(core.CodePolicyViolation, "%s", verdict.Message), reason: verdict.Reason, policy: p,
+	return &refusal{cause: core.Errorf(core.CodePolicyViolation, "%s", verdict.Message), verdict: verdict, policy: p,
 		asked: known, resource: facts.Name, project: what.project, username: s.username}
 }
 

@@ -22,9 +22,20 @@ const metaUntagged = "untagged_days"
 
 // keptMetadata are the keys that are kept as texts, with how a value is checked.
 var keptMetadata = map[string]func(value string) error{
-	metaUntagged:      checkUntagged,
-	metaTrustCosign:   checkFlag(metaTrustCosign),
-	metaTrustNotation: checkFlag(metaTrustNotation),
+	metaUntagged: checkUntagged,
+
+	metaAutoScan:        checkFlag(metaAutoScan),
+	metaPrevent:         checkFlag(metaPrevent),
+	metaSeverity:        checkThreshold,
+	metaSystemAllowlist: checkFlag(metaSystemAllowlist),
+	metaIgnoreUnfixed:   checkFlag(metaIgnoreUnfixed),
+	metaUnknownSeverity: checkChoice(metaUnknownSeverity),
+	metaUnscannable:     checkChoice(metaUnscannable),
+	metaOtherArtifacts:  checkChoice(metaOtherArtifacts),
+	metaQuarantine:      checkFlag(metaQuarantine),
+	metaScanWait:        checkScanWait,
+	metaTrustCosign:     checkFlag(metaTrustCosign),
+	metaTrustNotation:   checkFlag(metaTrustNotation),
 }
 
 // inertMetadata are Harbor's keys whose enforcement this release does not
@@ -33,17 +44,13 @@ var keptMetadata = map[string]func(value string) error{
 // that nobody relies on a protection that is not there.
 var inertMetadata = map[string][]string{
 	"auto_sbom_generation":           {"false"},
-	"auto_scan":                      {"false"},
 	"enable_content_trust":           {"false"},
 	"max_upstream_conn":              {"", "-1"},
-	"prevent_vul":                    {"false"},
 	"proxy_cache_filter_kind":        {""},
 	"proxy_cache_filter_pattern":     {""},
 	"proxy_cache_local_on_not_found": {"false"},
 	"proxy_speed_kb":                 {"", "-1"},
 	"retention_id":                   {""},
-	"reuse_sys_cve_allowlist":        {"true", "false"}, // nothing is blocked, and both lists are empty
-	"severity":                       {""},
 }
 
 // checkMetadata refuses metadata that would not be enforced. It returns what
@@ -63,10 +70,6 @@ func checkMetadata(values map[string]string) (public *bool, err error) {
 			if err := check(value); err != nil {
 				return nil, err
 			}
-			continue
-		}
-		// A threshold asks for nothing while prevention is off.
-		if key == "severity" && values["prevent_vul"] == "false" {
 			continue
 		}
 		if err := checkInert(key, value); err != nil {

@@ -14,7 +14,7 @@ func TestMetadataIsNeverAcceptedAndIgnored(t *testing.T) {
 	w := newTown(t)
 	try := func(values map[string]string, want core.Code) {
 		t.Helper()
-		err := w.UpdateProject(t.Context(), w.ada, w.here, values)
+		err := w.UpdateProject(t.Context(), w.ada, w.here, values, nil)
 		wantCode(t, "update", err, want)
 		_, err = w.CreateProject(t.Context(), w.ada, app.NewProject{Name: "new", Metadata: values})
 		wantCode(t, "creation", err, want)
@@ -23,13 +23,12 @@ func TestMetadataIsNeverAcceptedAndIgnored(t *testing.T) {
 			wantCode(t, "deletion", err, "")
 		}
 	}
-	for _, key := range []string{"prevent_vul", "enable_content_trust", "auto_scan",
-		"auto_sbom_generation", "proxy_cache_local_on_not_found"} {
+	for _, key := range []string{"enable_content_trust", "auto_sbom_generation", "proxy_cache_local_on_not_found"} {
 		try(map[string]string{key: "false"}, "")
 		for _, value := range []string{"true", "TRUE", "1", "yes", ""} {
 			try(map[string]string{key: value}, core.CodeBadRequest)
 		}
-		if err := w.UpdateProject(t.Context(), w.ada, w.here, map[string]string{key: "true"}); err == nil ||
+		if err := w.UpdateProject(t.Context(), w.ada, w.here, map[string]string{key: "true"}, nil); err == nil ||
 			!strings.Contains(err.Error(), "this release does not enforce "+key) {
 			t.Errorf("%s = %v", key, err)
 		}
@@ -39,8 +38,19 @@ func TestMetadataIsNeverAcceptedAndIgnored(t *testing.T) {
 		try(map[string]string{key: "false"}, "")
 		try(map[string]string{key: "yes"}, core.CodeBadRequest)
 	}
-	try(map[string]string{"severity": "high"}, core.CodeBadRequest)
-	try(map[string]string{"severity": "high", "prevent_vul": "true"}, core.CodeBadRequest)
+	for _, key := range []string{"prevent_vul", "auto_scan", "reuse_sys_cve_allowlist", "ignore_unfixed", "quarantine"} {
+		try(map[string]string{key: "true"}, "")
+		try(map[string]string{key: "TRUE"}, core.CodeBadRequest)
+		try(map[string]string{key: ""}, core.CodeBadRequest)
+	}
+	for _, key := range []string{"unknown_severity", "unscannable_images", "other_artifacts"} {
+		try(map[string]string{key: "refuse"}, "")
+		try(map[string]string{key: "allow"}, "")
+		try(map[string]string{key: "true"}, core.CodeBadRequest)
+	}
+	try(map[string]string{"severity": "Critical", "prevent_vul": "true", "scan_wait_seconds": "0"}, "")
+	try(map[string]string{"severity": "severe"}, core.CodeBadRequest)
+	try(map[string]string{"scan_wait_seconds": "121"}, core.CodeBadRequest)
 	try(map[string]string{"retention_id": "1"}, core.CodeBadRequest)
 	try(map[string]string{"proxy_speed_kb": "100"}, core.CodeBadRequest)
 	try(map[string]string{"unheard_of": "false"}, core.CodeBadRequest)

@@ -33,6 +33,7 @@ const (
 const (
 	defaultThreshold = core.SeverityLow
 	defaultScanWait  = 10 * time.Second
+	maxScanWait      = 120 // seconds
 )
 
 // The values of the metadata that choose.
@@ -50,6 +51,31 @@ func checkFlag(key string) func(string) error {
 	}
 }
 
+func checkChoice(key string) func(string) error {
+	return func(value string) error {
+		if value != valueRefuse && value != valueAllow {
+			return core.Errorf(core.CodeBadRequest, "metadata.%s should only be '%s' or '%s', but got: '%s'", key, valueRefuse, valueAllow, core.Clip(value, 64))
+		}
+		return nil
+	}
+}
+
+// checkThreshold takes Harbor's words; empty is the default.
+func checkThreshold(value string) error {
+	if value == "" {
+		return nil
+	}
+	_, err := core.ParseSeverity(value)
+	return err
+}
+
+func checkScanWait(value string) error {
+	if n, err := strconv.Atoi(value); err != nil || n < 0 || n > maxScanWait {
+		return core.Errorf(core.CodeBadRequest, "metadata.%s must be a number of seconds from 0 to %d, but got: '%s'", metaScanWait, maxScanWait, core.Clip(value, 64))
+	}
+	return nil
+}
+
 // projectPolicy makes a policy of metadata that were checked, and of what the
 // project has beside them.
 func projectPolicy(values map[string]string, list core.CVEAllowlist, anchors []core.TrustAnchor) (policy.Project, error) {
@@ -60,6 +86,7 @@ func projectPolicy(values map[string]string, list core.CVEAllowlist, anchors []c
 		AllowUnknown:     values[metaUnknownSeverity] == valueAllow,
 		AllowUnscannable: values[metaUnscannable] == valueAllow,
 		RefuseOthers:     values[metaOtherArtifacts] == valueRefuse,
+		ScanOnPush:       values[metaAutoScan] == "true" || values[metaQuarantine] == "true",
 		Quarantine:       values[metaQuarantine] == "true",
 		ScanWait:         defaultScanWait,
 		SystemAllowlist:  values[metaSystemAllowlist] != "false",
@@ -118,7 +145,7 @@ func (s *session) applyPolicy(projectID int64) error {
 		return err
 	}
 	text := ""
-	if p.Enforces() {
+	if p.Enforces() || p.ScanOnPush {
 		encoded, err := json.Marshal(p)
 		if err != nil {
 			return err

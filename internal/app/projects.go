@@ -15,13 +15,15 @@ type ProjectView struct {
 	Role      core.Role // of the caller as a member; 0 for none
 	Togglable bool      // the caller may change whether it is public
 	Metadata  map[string]string
+	Allowlist core.CVEAllowlist
 }
 
 // NewProject is what CreateProject makes.
 type NewProject struct {
 	Name         string
 	Metadata     map[string]string
-	StorageLimit int64 // bytes, -1 for none; 0 takes the setting
+	Allowlist    *core.CVEAllowlist // nil: an empty one
+	StorageLimit int64              // bytes, -1 for none; 0 takes the setting
 }
 
 // projectNotEmpty is Harbor's text.
@@ -41,9 +43,13 @@ func (s *session) views(projects []core.Project) ([]ProjectView, error) {
 	if err != nil {
 		return nil, err
 	}
+	allowlists, err := s.CVEAllowlists(ids...)
+	if err != nil {
+		return nil, err
+	}
 	all := make([]ProjectView, len(projects))
 	for i, p := range projects {
-		all[i] = ProjectView{Project: p, Role: roles[p.ID], Metadata: metadata[i],
+		all[i] = ProjectView{Project: p, Role: roles[p.ID], Metadata: metadata[i], Allowlist: allowlists[p.ID],
 			Togglable: s.may(p, roles[p.ID], core.Permission{Resource: core.ResMetadata, Action: core.ActUpdate})}
 	}
 	return all, nil
@@ -108,6 +114,9 @@ func (a *App) CreateProject(ctx context.Context, c core.Caller, n NewProject) (i
 			return err
 		}
 		if err := s.keepMetadata(core.Project{ID: id, Name: n.Name}, n.Metadata); err != nil {
+			return err
+		}
+		if err := s.setProjectAllowlist(core.Project{ID: id, Name: n.Name}, n.Allowlist); err != nil {
 			return err
 		}
 		if err := s.applyPolicy(id); err != nil {
@@ -178,14 +187,18 @@ func (s *session) owner() (core.User, error) {
 	return admins[0], nil
 }
 
-// UpdateProject changes the metadata that are given.
-func (a *App) UpdateProject(ctx context.Context, c core.Caller, ref core.ProjectRef, metadata map[string]string) error {
+// UpdateProject changes the metadata that are given and, unless it is nil, the
+// CVE allowlist.
+func (a *App) UpdateProject(ctx context.Context, c core.Caller, ref core.ProjectRef, metadata map[string]string, allowlist *core.CVEAllowlist) error {
 	return a.update(ctx, c, func(s *session) error {
 		project, err := s.onProject(ref, core.ResProject, core.ActUpdate)
 		if err != nil {
 			return err
 		}
-		return s.setMetadata(project, metadata)
+		if err := s.setProjectAllowlist(project, allowlist); err != nil {
+			return err
+		}
+		return s.setMetadata(project, metadata) // which applies the policy too
 	})
 }
 

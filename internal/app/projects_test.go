@@ -216,7 +216,7 @@ func TestHiddenProjectsLookAbsent(t *testing.T) {
 	w := newTown(t)
 	operations := map[string]func(core.Caller, core.ProjectRef) error{
 		"read":   func(c core.Caller, p core.ProjectRef) error { _, err := w.Project(t.Context(), c, p); return err },
-		"update": func(c core.Caller, p core.ProjectRef) error { return w.UpdateProject(t.Context(), c, p, nil) },
+		"update": func(c core.Caller, p core.ProjectRef) error { return w.UpdateProject(t.Context(), c, p, nil, nil) },
 		"delete": func(c core.Caller, p core.ProjectRef) error { return w.DeleteProject(t.Context(), c, p) },
 		"deletable": func(c core.Caller, p core.ProjectRef) error {
 			_, err := w.ProjectDeletable(t.Context(), c, p)
@@ -320,7 +320,7 @@ func TestSummaryShowsWhatOneMaySee(t *testing.T) {
 		sum.Members[core.RoleProjectAdmin] != 1 || sum.Members[core.RoleMaintainer] != 1 || sum.Members[core.RoleGuest] != 1 {
 		t.Errorf("summary for a guest = %+v, %v", sum, err)
 	}
-	if err := w.UpdateProject(t.Context(), w.ada, w.here, map[string]string{"public": "true"}); err != nil {
+	if err := w.UpdateProject(t.Context(), w.ada, w.here, map[string]string{"public": "true"}, nil); err != nil {
 		t.Fatal(err)
 	}
 	if sum, err = w.ProjectSummary(t.Context(), anonymous, w.here); err != nil || sum.RepoCount != 1 || sum.Quota != nil || sum.Members != nil {
@@ -336,7 +336,7 @@ func TestSearchFindsWhatOneMaySee(t *testing.T) {
 		_, err := tx.EnsureRepository(w.here.ID, "here/app-unpublished")
 		return err
 	})
-	if err := w.UpdateProject(t.Context(), w.eve, w.there, map[string]string{"public": "true"}); err != nil {
+	if err := w.UpdateProject(t.Context(), w.eve, w.there, map[string]string{"public": "true"}, nil); err != nil {
 		t.Fatal(err)
 	}
 	want := func(c core.Caller, text string, projects, repositories []string) {

@@ -42,7 +42,7 @@ func (a *App) Manifest(ctx context.Context, c core.Caller, repository, reference
 			return err
 		})
 	}
-	err := look()
+	err := a.afterScan(ctx, look)
 	if err != nil || !hold {
 		return m, a.result(c, err)
 	}

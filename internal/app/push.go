@@ -77,6 +77,9 @@ func (p *publication) create(file core.Blob) (used bool, err error) {
 	if err := p.manifestSigned(p.artifact); err != nil {
 		return false, err
 	}
+	if err := p.scanPushed(); err != nil {
+		return false, err
+	}
 	return used, p.announce()
 }
 

@@ -432,7 +432,7 @@ func TestRetentionIDIsMetadata(t *testing.T) {
 		t.Errorf("metadata = %v, %v", values, err)
 	}
 	set := func(ref core.ProjectRef, value string) error {
-		return w.UpdateProject(t.Context(), w.admin, ref, map[string]string{"retention_id": value, "public": "true"})
+		return w.UpdateProject(t.Context(), w.admin, ref, map[string]string{"retention_id": value, "public": "true"}, nil)
 	}
 	wantCode(t, "sent back as it was", set(w.here, strconv.FormatInt(id, 10)), "")
 	wantCode(t, "another policy", set(w.here, strconv.FormatInt(id+1, 10)), core.CodeBadRequest)

@@ -61,11 +61,11 @@ func RobotFullName(project, name string) string {
 func GrantablePermissions() (system, project []Permission) {
 	return expand([]grantRow{
 			{ResAuditLog, "L"}, {ResCatalog, "R"}, {ResProject, "CL"}, {ResQuota, "RUL"},
-			{ResRobot, "CRUDL"}, {ResSystemVolumes, "R"}, {ResUser, "CRUDL"},
+			{ResRobot, "CRUDL"}, {ResScanAll, "CRUs"}, {ResScanner, "RL"}, {ResSecurityHub, "RL"}, {ResSystemVolumes, "R"}, {ResUser, "CRUDL"},
 		}), expand([]grantRow{
 			{ResAccessory, "L"}, {ResArtifact, "CRDL"}, {ResArtifactAddition, "R"}, {ResImmutableTag, "CUDL"}, {ResLog, "L"},
 			{ResMember, "CRUDL"}, {ResMetadata, "CRUDL"}, {ResProject, "RUD"}, {ResQuota, "R"},
-			{ResRepository, "RUDL<>"}, {ResRobot, "CRUDL"}, {ResTag, "CDL"}, {ResTagRetention, "CRUDL"},
+			{ResRepository, "RUDL<>"}, {ResRobot, "CRUDL"}, {ResScan, "CRs"}, {ResScanner, "CR"}, {ResTag, "CDL"}, {ResTagRetention, "CRUDL"},
 		})
 }
 

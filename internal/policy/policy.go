@@ -28,7 +28,7 @@ type Reason string
 const (
 	ReasonUnsigned    Reason = "unsigned"
 	ReasonVulnerable  Reason = "vulnerable"
-	ReasonUnscanned   Reason = "unscanned" // a scan may change that
+	ReasonUnscanned   Reason = "unscanned"
 	ReasonScanFailed  Reason = "scan-failed"
 	ReasonUnscannable Reason = "unscannable"
 	ReasonQuarantine  Reason = "quarantine"
@@ -36,8 +36,9 @@ const (
 
 // Verdict is the decision. A refusal has a reason and a text for the client.
 type Verdict struct {
-	Reason  Reason
-	Message string
+	Reason    Reason
+	Message   string
+	Unscanned bool // a first scan may change the decision
 }
 
 // Allowed says whether the artifact may be pulled.
@@ -45,7 +46,7 @@ func (v Verdict) Allowed() bool { return v.Reason == "" }
 
 var allowed = Verdict{}
 
-func refuse(reason Reason, message string) Verdict { return Verdict{reason, message} }
+func refuse(reason Reason, message string) Verdict { return Verdict{Reason: reason, Message: message} }
 
 // Decide says whether the artifact may be pulled at that time. An index may
 // when one of the platforms in it may, which are decided each by its own facts;
@@ -72,7 +73,8 @@ func decide(f Facts, p Project, now time.Time, signed bool) Verdict {
 	}
 	if p.Quarantine && !f.Admin {
 		if v := p.vulnerable(f, now); !v.Allowed() {
-			return refuse(ReasonQuarantine, quarantineText(f, v))
+			v.Reason, v.Message = ReasonQuarantine, quarantineText(f, v)
+			return v
 		}
 	}
 	return allowed
@@ -85,7 +87,7 @@ func (f Facts) companion() bool {
 }
 
 // decideIndex looks for a platform that may be pulled. Where none may, the
-// first refusal speaks for all. An index of signatures is as open as they are.
+// first refusal speaks for all, before others one that a scan may lift. An index of signatures is as open as they are.
 func decideIndex(f Facts, p Project, now time.Time, signed bool) Verdict {
 	first, platforms, companions := allowed, 0, 0
 	for _, child := range f.Children {
@@ -101,7 +103,7 @@ func decideIndex(f Facts, p Project, now time.Time, signed bool) Verdict {
 		if v.Allowed() {
 			return allowed
 		}
-		if first.Allowed() {
+		if first.Allowed() || (v.Unscanned && !first.Unscanned) {
 			first = v
 		}
 	}
@@ -133,7 +135,7 @@ func (p Project) vulnerable(f Facts, now time.Time) Verdict {
 	}
 	switch {
 	case f.Scan == nil:
-		return refuse(ReasonUnscanned, unscannedText(f))
+		return Verdict{Reason: ReasonUnscanned, Message: unscannedText(f), Unscanned: true}
 	case f.Scan.Status == core.ScanUnscannable && p.AllowUnscannable:
 		return allowed
 	case f.Scan.Status == core.ScanUnscannable:

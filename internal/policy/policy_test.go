@@ -153,13 +153,20 @@ func TestIndexIsWhatItsPlatformsAre(t *testing.T) {
 	check(t, index(policy.Facts{Kind: core.KindSignature}, policy.Facts{Kind: core.KindSBOM}), p, "")
 	check(t, index(), p, policy.ReasonUnscannable)
 	check(t, index(), policy.Project{}, "")
+	unscanned := scanned()
+	unscanned.Scan = nil
+	if v := check(t, index(bad, unscanned, bad), p, policy.ReasonUnscanned); !v.Unscanned {
+		t.Error("a scan could open the index, and the verdict does not say so")
+	}
 }
 
 func TestQuarantine(t *testing.T) {
 	p := policy.Project{Quarantine: true, Threshold: core.SeverityHigh}
 	fresh := scanned()
 	fresh.Scan = nil
-	check(t, fresh, p, policy.ReasonQuarantine)
+	if v := check(t, fresh, p, policy.ReasonQuarantine); !v.Unscanned {
+		t.Error("a scan could end the quarantine, and the verdict does not say so")
+	}
 	check(t, scanned(finding(core.SeverityHigh)), p, policy.ReasonQuarantine)
 	check(t, scanned(finding(core.SeverityLow)), p, "")
 	fresh.Admin = true

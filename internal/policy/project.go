@@ -24,6 +24,8 @@ type Project struct {
 	AllowUnscannable bool `json:"allow_unscannable,omitempty"`
 	// RefuseOthers refuses what is no image and cannot be scanned: charts, WASM.
 	RefuseOthers bool `json:"refuse_others,omitempty"`
+	// ScanOnPush has images scanned that are pushed.
+	ScanOnPush bool `json:"scan_on_push,omitempty"`
 	// Quarantine keeps images for project admins until a scan passes.
 	Quarantine bool `json:"quarantine,omitempty"`
 	// ScanWait is how long a pull waits for the first scan of an image.

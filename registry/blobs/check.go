@@ -106,7 +106,7 @@ func findingOf(err error) (Finding, error) {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return Finding{Fault: "its file is missing"}, nil
-	case errors.Is(err, syscall.EIO), errors.Is(err, euclean), errors.Is(err, syscall.EBADMSG), errors.Is(err, syscall.EISDIR):
+	case errors.Is(err, syscall.EIO), errors.Is(err, syscall.EUCLEAN), errors.Is(err, syscall.EBADMSG), errors.Is(err, syscall.EISDIR):
 		return Finding{Fault: fmt.Sprintf("its file cannot be read (%v)", errors.Unwrap(err)), Unreadable: true}, nil
 	}
 	return Finding{}, explain("read a blob", err)

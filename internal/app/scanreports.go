@@ -1,0 +1,166 @@
+package app
+
+import (
+	"context"
+	"maps"
+	"slices"
+
+	"github.com/breakwater-registry/breakwater/internal/core"
+	"github.com/breakwater-registry/breakwater/store"
+)
+
+// maxIndexReports bounds how many images of an index are in its report.
+const maxIndexReports = 20
+
+// VulnerabilityReport returns the report of an artifact, of an index that of all
+// the images in it. CodeNotFound when there is none yet.
+func (a *App) VulnerabilityReport(ctx context.Context, c core.Caller, full, reference string) (report core.ScanReport, fact core.ScanFact, err error) {
+	engine, err := a.scanning()
+	if err != nil {
+		return report, fact, err
+	}
+	var digests []string
+	err = a.view(ctx, c, func(s *session) error {
+		if _, _, err := s.repository(full, core.ResArtifactAddition, core.ActRead); err != nil {
+			return err
+		}
+		found, err := s.find(full, reference)
+		if err != nil {
+			return err
+		}
+		state, err := s.scanState(found)
+		if err != nil {
+			return err
+		}
+		if fact = state.Fact; fact.Status == "" {
+			return core.Errorf(core.CodeNotFound, "there is no vulnerability report of %s; scan it first", core.Clip(reference, 160))
+		}
+		known, err := s.ManifestPullFacts(found.ID, false)
+		digests = platforms(known)
+		return err
+	})
+	if err != nil || fact.Status != core.ScanSuccess {
+		return report, fact, err
+	}
+	report.Digest = fact.Digest
+	for _, digest := range digests[:min(len(digests), maxIndexReports)] {
+		part, err := engine.Report(ctx, digest)
+		if core.IsNotFound(err) {
+			continue
+		}
+		if err != nil {
+			return report, fact, err
+		}
+		report = joinReports(report, part)
+	}
+	return report, fact, nil
+}
+
+// joinReports adds the report of one image in an index to those of others.
+func joinReports(sum, part core.ScanReport) core.ScanReport {
+	part.Digest = sum.Digest
+	part.Packages += sum.Packages
+	part.Vulnerabilities = append(sum.Vulnerabilities, part.Vulnerabilities...)
+	return part
+}
+
+// SecuritySummary is the security hub's view of the registry.
+type SecuritySummary struct {
+	store.SecurityCounts
+	WorstImages []store.DangerousImage
+	WorstCVEs   []core.CVECount
+}
+
+// worstShown is how many images and vulnerabilities a summary shows, as in Harbor.
+const worstShown = 5
+
+// SecuritySummary counts what was found in all images; worst says whether the
+// worst images and vulnerabilities are looked up too.
+func (a *App) SecuritySummary(ctx context.Context, c core.Caller, images, cves bool) (sum SecuritySummary, err error) {
+	err = a.view(ctx, c, func(s *session) error {
+		if err := s.onSystem(core.ResSecurityHub, core.ActRead); err != nil {
+			return err
+		}
+		if sum.SecurityCounts, err = s.CountSecurity(); err != nil || !images {
+			return err
+		}
+		sum.WorstImages, err = s.DangerousImages(worstShown)
+		return err
+	})
+	if err != nil || !cves {
+		return sum, err
+	}
+	engine, err := a.scanning()
+	if err != nil {
+		return sum, err
+	}
+	sum.WorstCVEs, err = engine.CommonCVEs(ctx, nil, core.SeverityHigh, worstShown)
+	return sum, err
+}
+
+// VulnerabilitySearch selects vulnerabilities and the images they are in.
+type VulnerabilitySearch struct {
+	core.VulnerabilityQuery
+	Images store.ImageFilter // what is empty selects nothing
+}
+
+// FoundVulnerability is a vulnerability in an image, in one of its repositories.
+type FoundVulnerability struct {
+	core.Vulnerability
+	store.Holder
+}
+
+// SearchVulnerabilities lists the vulnerabilities of all images that match, and
+// counts them.
+func (a *App) SearchVulnerabilities(ctx context.Context, c core.Caller, search VulnerabilitySearch) (list []FoundVulnerability, total int64, err error) {
+	err = a.view(ctx, c, func(s *session) (err error) {
+		if err := s.onSystem(core.ResSecurityHub, core.ActList); err != nil {
+			return err
+		}
+		search.Digests, err = s.searched(search.Images)
+		return err
+	})
+	if err != nil {
+		return nil, 0, err
+	}
+	return a.search(ctx, search)
+}
+
+// searched returns the digests of the images that are selected, nil for all.
+func (s *session) searched(images store.ImageFilter) ([]string, error) {
+	if images.Empty() {
+		return nil, nil
+	}
+	digests, err := s.FilteredImages(images)
+	if digests == nil {
+		digests = []string{} // none, which is not all
+	}
+	return digests, err
+}
+
+func (a *App) search(ctx context.Context, search VulnerabilitySearch) ([]FoundVulnerability, int64, error) {
+	engine, err := a.scanning()
+	if err != nil {
+		return nil, 0, err
+	}
+	page, total, err := engine.Search(ctx, search.VulnerabilityQuery)
+	if err != nil {
+		return nil, 0, err
+	}
+	digests := map[string]bool{}
+	for _, v := range page {
+		digests[v.Digest] = true
+	}
+	var holders map[string]store.Holder
+	err = a.store.View(ctx, func(tx *store.Tx) (err error) {
+		holders, err = tx.Holders(slices.Collect(maps.Keys(digests)), search.Images)
+		return err
+	})
+	list := make([]FoundVulnerability, 0, len(page))
+	for _, v := range page {
+		holder := holders[v.Digest] // empty where it was deleted just now
+		holder.Digest = v.Digest
+		list = append(list, FoundVulnerability{v.Vulnerability, holder})
+	}
+	return list, total, err
+}
