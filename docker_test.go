@@ -97,6 +97,9 @@ func (w *world) beside(ctx context.Context, cli *testenv.DockerCLI, args ...stri
 //	trustkey PROJECT NAME FILE      have the project trust the public key in the file
 //	login WHO                       docker login, the password over standard input
 //	image REF TEXT...               make an image; each text is one layer's content
+//	apk REF NAME=VERSION...         make an image of Alpine with these packages
+//	save REF FILE                   docker save
+//	ctr ARG...                      run containerd's command line; --user=WHO adds the password
 //
 // $ADDR is the registry and $P a prefix for the names of users and projects.
 func TestDocker(t *testing.T) {
@@ -123,6 +126,9 @@ func (w *world) run(t *testing.T, cli *testenv.DockerCLI, dir, prefix string) {
 			"trustkey": cmdTrustKey,
 			"login":    w.login(cli),
 			"image":    w.image,
+			"apk":      w.apk,
+			"save":     w.save,
+			"ctr":      w.ctr,
 		}),
 	})
 }

@@ -36,6 +36,7 @@ type Dockerd struct {
 	Host string
 
 	clis []*DockerCLI
+	dir  string
 	etc  string // what the daemon and its command lines see as /etc/docker
 	proc *process
 }
@@ -55,7 +56,7 @@ func StartDockerd(t testing.TB, opts DockerdOptions) *Dockerd {
 	t.Helper()
 	program := tool(t, "dockerd", "docker.io")
 	dir := tempDir(t, "bw-dockerd-")
-	d := &Dockerd{Host: "unix://" + filepath.Join(dir, "docker.sock"), etc: filepath.Join(dir, "etc")}
+	d := &Dockerd{Host: "unix://" + filepath.Join(dir, "docker.sock"), dir: dir, etc: filepath.Join(dir, "etc")}
 	// Without /etc/docker there is nothing to mount over; dockerd makes it as well.
 	for _, path := range []string{"/etc/docker", d.etc} {
 		if err := os.MkdirAll(path, 0o755); err != nil {
@@ -89,6 +90,11 @@ func (d *Dockerd) CLI() *DockerCLI { return d.clis[0] }
 
 // CLIs returns every docker command line of the machine, the default one first.
 func (d *Dockerd) CLIs() []*DockerCLI { return d.clis }
+
+// Containerd returns the address of the containerd that the daemon has started.
+func (d *Dockerd) Containerd() string {
+	return filepath.Join(d.dir, "exec", "containerd", "containerd.sock")
+}
 
 // Docker runs the default command line, as DockerCLI.Run does.
 func (d *Dockerd) Docker(t testing.TB, args ...string) string {
