@@ -70,3 +70,10 @@ func (tx *Tx) ReplaceTrustFacts(repositoryID int64, kind core.TrustKind, digest 
 	}
 	return nil
 }
+
+// TrustFactsOfKind returns all verified signatures of the kind in the
+// repository, expired ones too.
+func (tx *Tx) TrustFactsOfKind(repositoryID int64, kind core.TrustKind) ([]core.TrustFact, error) {
+	return list(tx, `SELECT `+trustFactColumns+` FROM trust_fact f WHERE f.repository_id = $1 AND f.kind = $2
+		ORDER BY f.tag, f.digest, f.key_id`, []any{repositoryID, string(kind)}, scanTrustFact)
+}

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"encoding/json"
 	"slices"
 	"time"
 
@@ -33,6 +34,12 @@ func (tx *Tx) DueGUNs(before time.Time, n int) ([]string, error) {
 		[]any{micros(before), n}, scanText)
 }
 
+// GUNsDue has the trusted collections of a repository looked at again.
+func (tx *Tx) GUNsDue(repositoryID int64) error {
+	_, err := tx.exec(`UPDATE tuf_gun SET refresh_at = 1 WHERE refresh_at > 0 AND repository_id = $1`, repositoryID)
+	return err
+}
+
 // AllGUNsDue has every trusted collection looked at again.
 func (tx *Tx) AllGUNsDue() error {
 	_, err := tx.exec(`UPDATE tuf_gun SET refresh_at = 1 WHERE refresh_at > 0`)
@@ -52,9 +59,41 @@ func (tx *Tx) EnsureGUN(name string, repositoryID int64) (core.GUN, error) {
 
 // AdvanceGUN makes the next revision of the trusted collection; ErrNoRow when
 // the given one is not the last any more.
-func (tx *Tx) AdvanceGUN(id, revision int64, refreshAt time.Time) error {
-	return tx.execOne(`UPDATE tuf_gun SET revision = revision + 1, refresh_at = $3 WHERE id = $1 AND revision = $2`,
-		id, revision, micros(refreshAt))
+func (tx *Tx) AdvanceGUN(id, revision int64, refreshAt time.Time, view core.TUFView) error {
+	text, err := json.Marshal(view)
+	if err != nil {
+		return err
+	}
+	return tx.execOne(`UPDATE tuf_gun SET revision = revision + 1, refresh_at = $3, signers = $4 WHERE id = $1 AND revision = $2`,
+		id, revision, micros(refreshAt), string(text))
+}
+
+// TUFView returns who signs in the trusted collection, as of its last change.
+func (tx *Tx) TUFView(id int64) (view core.TUFView, err error) {
+	var text string
+	if err := tx.get(`SELECT signers FROM tuf_gun WHERE id = $1`, []any{id}, &text); err != nil || text == "" {
+		return view, err
+	}
+	return view, json.Unmarshal([]byte(text), &view)
+}
+
+// GUNOfRepository is a trusted collection with the repository's name.
+type GUNOfRepository struct {
+	core.GUN
+	Repository string
+}
+
+// PublishedGUNs returns at most n trusted collections with metadata, by id after
+// the given one.
+func (tx *Tx) PublishedGUNs(after int64, n int) ([]GUNOfRepository, error) {
+	return list(tx, `SELECT `+gunColumns+`, repository.name FROM tuf_gun JOIN repository ON repository.id = tuf_gun.repository_id
+		WHERE tuf_gun.refresh_at > 0 AND tuf_gun.id > $1 ORDER BY tuf_gun.id LIMIT $2`, []any{after, n},
+		func(row scanner) (g GUNOfRepository, err error) {
+			var refresh, created int64
+			err = row.Scan(&g.ID, &g.Name, &g.RepositoryID, &g.Revision, &refresh, &created, &g.Repository)
+			g.RefreshAt, g.CreatedAt = at(refresh), at(created)
+			return g, err
+		})
 }
 
 // DeleteGUN removes the trusted collection with its metadata and keys. It says

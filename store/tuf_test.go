@@ -34,10 +34,10 @@ func TestGUNs(t *testing.T) {
 			if err != nil || again != g {
 				t.Errorf("GUN = %+v, %v, want the first, %+v", again, err, g)
 			}
-			return tx.AdvanceGUN(g.ID, 0, day)
+			return tx.AdvanceGUN(g.ID, 0, day, core.TUFView{RootKeys: []string{"k"}})
 		})
 		update(t, s, func(tx *store.Tx) error {
-			if err := tx.AdvanceGUN(g.ID, 0, day); !errors.Is(err, store.ErrNoRow) {
+			if err := tx.AdvanceGUN(g.ID, 0, day, core.TUFView{RootKeys: []string{"k"}}); !errors.Is(err, store.ErrNoRow) {
 				t.Errorf("a change of an older revision: %v, want ErrNoRow", err)
 			}
 			return nil

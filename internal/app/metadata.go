@@ -34,6 +34,7 @@ var keptMetadata = map[string]func(value string) error{
 	metaOtherArtifacts:  checkChoice(metaOtherArtifacts),
 	metaQuarantine:      checkFlag(metaQuarantine),
 	metaScanWait:        checkScanWait,
+	metaTrust:           checkFlag(metaTrust),
 	metaTrustCosign:     checkFlag(metaTrustCosign),
 	metaTrustNotation:   checkFlag(metaTrustNotation),
 }
@@ -44,7 +45,6 @@ var keptMetadata = map[string]func(value string) error{
 // that nobody relies on a protection that is not there.
 var inertMetadata = map[string][]string{
 	"auto_sbom_generation":           {"false"},
-	"enable_content_trust":           {"false"},
 	"max_upstream_conn":              {"", "-1"},
 	"proxy_cache_filter_kind":        {""},
 	"proxy_cache_filter_pattern":     {""},

@@ -23,7 +23,7 @@ func TestMetadataIsNeverAcceptedAndIgnored(t *testing.T) {
 			wantCode(t, "deletion", err, "")
 		}
 	}
-	for _, key := range []string{"enable_content_trust", "auto_sbom_generation", "proxy_cache_local_on_not_found"} {
+	for _, key := range []string{"auto_sbom_generation", "proxy_cache_local_on_not_found"} {
 		try(map[string]string{key: "false"}, "")
 		for _, value := range []string{"true", "TRUE", "1", "yes", ""} {
 			try(map[string]string{key: value}, core.CodeBadRequest)
@@ -33,7 +33,7 @@ func TestMetadataIsNeverAcceptedAndIgnored(t *testing.T) {
 			t.Errorf("%s = %v", key, err)
 		}
 	}
-	for _, key := range []string{"enable_content_trust_cosign", "enable_content_trust_notation"} {
+	for _, key := range []string{"enable_content_trust", "enable_content_trust_cosign", "enable_content_trust_notation"} {
 		try(map[string]string{key: "true"}, "")
 		try(map[string]string{key: "false"}, "")
 		try(map[string]string{key: "yes"}, core.CodeBadRequest)

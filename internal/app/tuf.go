@@ -26,6 +26,8 @@ type TUFUpdate struct {
 	UsedKeys  []string       // ids of the registry's keys that signed
 	Retired   []string       // ids of the registry's keys that the root names no more
 	RefreshAt time.Time
+	Facts     []core.TrustFact // about what is signed now, all of them
+	View      core.TUFView
 	Summary   string // for the audit log
 }
 
@@ -43,36 +45,39 @@ func (a *App) PublishTUF(ctx context.Context, c core.Caller, gun string, u TUFUp
 		if collection.ID == 0 {
 			return ErrTUFMoved // its keys went with it
 		}
-		if err := s.applyTUF(collection.GUN, u); err != nil {
+		change, err := s.applyTUF(collection.GUN, u)
+		if err != nil || (change == "" && len(u.Files) == 0) {
 			return err
 		}
-		return s.audit(act{operation: "update", resourceType: "trust", resource: gun, project: collection.project.ID, description: u.Summary})
+		return s.audit(act{operation: "update", resourceType: "trust", resource: gun, project: collection.project.ID,
+			description: withChange(u.Summary, change)})
 	})
 }
 
-func (s *session) applyTUF(g core.GUN, u TUFUpdate) error {
-	if err := s.AdvanceGUN(g.ID, u.Revision, u.RefreshAt); err != nil {
-		return moved(err)
+// applyTUF returns what changed for people.
+func (s *session) applyTUF(g core.GUN, u TUFUpdate) (string, error) {
+	if err := s.AdvanceGUN(g.ID, u.Revision, u.RefreshAt, u.View); err != nil {
+		return "", moved(err)
 	}
 	for _, file := range u.Files {
 		if err := s.AddTUFFile(g.ID, file); err != nil {
-			return moved(err)
+			return "", moved(err)
 		}
 		if err := s.afterTUFFile(g, file); err != nil {
-			return err
+			return "", err
 		}
 	}
 	for _, id := range u.UsedKeys {
 		if err := s.UseTUFKey(g.ID, id); err != nil {
-			return err
+			return "", err
 		}
 	}
 	for _, id := range u.Retired {
 		if err := s.DeleteTUFKey(g.ID, id); err != nil {
-			return err
+			return "", err
 		}
 	}
-	return nil
+	return s.setTUFFacts(g, u.Facts)
 }
 
 func moved(err error) error {
@@ -167,6 +172,13 @@ func (a *App) DeleteTUF(ctx context.Context, c core.Caller, gun string) error {
 func (s *session) deleteGUN(g core.GUN, projectID int64) error {
 	published, err := s.DeleteGUN(g.ID)
 	if err != nil {
+		return err
+	}
+	// Where the same repository is signed in another name, that counts soon.
+	if err := s.ReplaceTrustFacts(g.RepositoryID, core.TrustNotary, "", nil); err != nil {
+		return err
+	}
+	if err := s.GUNsDue(g.RepositoryID); err != nil {
 		return err
 	}
 	if published {

@@ -19,6 +19,9 @@ type GUN struct {
 	CreatedAt time.Time
 }
 
+// Published says whether any metadata is there.
+func (g GUN) Published() bool { return !g.RefreshAt.IsZero() }
+
 // TUFFile is one version of the metadata of a role (The Update Framework,
 // section 4), byte by byte as it was signed.
 type TUFFile struct {
@@ -61,4 +64,28 @@ type TUFChange struct {
 func SplitGUN(gun string) (host, repository string, ok bool) {
 	host, repository, _ = strings.Cut(gun, "/")
 	return host, repository, host != "" && ValidateRepositoryName(repository) == nil
+}
+
+// TUFView is who signs in a trusted collection, and until when that is so.
+type TUFView struct {
+	RootKeys       []string  `json:"root_keys"`
+	RepositoryKeys []string  `json:"repository_keys"` // of targets
+	Root           time.Time `json:"root_expires"`
+	Targets        time.Time `json:"targets_expires"`
+	Snapshot       time.Time `json:"snapshot_expires"`
+	ServerSnapshot bool      `json:"server_snapshot"` // the registry signs it, and again in time
+	Delegations    []TUFRole `json:"delegations"`
+	More           int       `json:"more_delegations"`  // that are not listed
+	Problem        string    `json:"problem,omitempty"` // why clients refuse all of it
+}
+
+// TUFRole is a delegation: a signer or, for docker, the released tags.
+type TUFRole struct {
+	Name      string    `json:"name"` // targets/NAME
+	Keys      []string  `json:"keys"`
+	Threshold int       `json:"threshold"`
+	Paths     []string  `json:"paths"`
+	Signed    int       `json:"signed"` // how many names it signs
+	Expires   time.Time `json:"expires,omitzero"`
+	Problem   string    `json:"problem,omitempty"` // why it does not count
 }

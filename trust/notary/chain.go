@@ -1,9 +1,11 @@
 package notary
 
 import (
+	"crypto/sha256"
 	"crypto/x509"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	canonical "github.com/docker/go/canonical/json"
@@ -27,7 +29,9 @@ type chain struct {
 	snapshot *data.SignedSnapshot
 	// roles are targets and the delegations that are valid, each after the one
 	// that it comes from.
-	roles []*targetsRole
+	roles    []*targetsRole
+	byName   map[string]*targetsRole
+	rootKeys []string // canonical ids of those that signed the root
 	// refused says why another delegation is not among them.
 	refused map[string]error
 	until   time.Time // when root or targets expire, or a snapshot that a client signs
@@ -43,12 +47,9 @@ type targetsRole struct {
 	until time.Time
 }
 
-func (c *chain) role(name string) *targetsRole {
-	i := slices.IndexFunc(c.roles, func(r *targetsRole) bool { return r.name == name })
-	if i < 0 {
-		return nil
-	}
-	return c.roles[i]
+func (c *chain) add(r *targetsRole) {
+	c.roles = append(c.roles, r)
+	c.byName[r.name] = r
 }
 
 // readChain reads the metadata as a new client does, with the client's own code:
@@ -73,7 +74,7 @@ func readChain(gun string, f files, held func(data.BaseRole) bool) (*chain, erro
 	if err != nil {
 		return nil, err
 	}
-	c := &chain{root: repo.Root, snapshot: repo.Snapshot, refused: map[string]error{}}
+	c := &chain{root: repo.Root, snapshot: repo.Snapshot, byName: map[string]*targetsRole{}, refused: map[string]error{}}
 	if err := c.bound(repo, gun, held); err != nil {
 		return nil, blame(root, err)
 	}
@@ -121,7 +122,8 @@ func (c *chain) bound(repo *tuf.Repo, gun string, held func(data.BaseRole) bool)
 		c.until = earlier(c.until, repo.Snapshot.Signed.Expires)
 	}
 	c.until = earlier(c.until, rootCertificatesEnd(repo.Root, gun))
-	return nil
+	c.rootKeys, err = canonicalIDs(signers(repo.Root.Signatures, repo.Root.Signed.Keys))
+	return err
 }
 
 func earlier(a, b time.Time) time.Time {
@@ -185,8 +187,8 @@ func canonicalIDs(keys []data.PublicKey) ([]string, error) {
 func (c *chain) begin(repo *tuf.Repo, f files) error {
 	meta := repo.Targets[data.CanonicalTargetsRole]
 	ids, err := canonicalIDs(signers(meta.Signatures, c.root.Signed.Keys))
-	c.roles = []*targetsRole{{name: targets, file: f[targets], meta: meta, keys: ids, paths: []string{""},
-		until: earlier(c.until, meta.Signed.Expires)}}
+	c.add(&targetsRole{name: targets, file: f[targets], meta: meta, keys: ids, paths: []string{""},
+		until: earlier(c.until, meta.Signed.Expires)})
 	return err
 }
 
@@ -205,7 +207,7 @@ func (c *chain) descend(parent *targetsRole, f files) {
 		if err != nil {
 			c.refused[string(declared.Name)] = err
 		} else if role != nil {
-			c.roles = append(c.roles, role)
+			c.add(role)
 		}
 	}
 }
@@ -273,17 +275,17 @@ func (r *targetsRole) verify(base data.BaseRole, until time.Time) error {
 	return err
 }
 
-// digestOf returns the digest that the role signs under that name, "" for none:
-// names outside its paths are not its own to sign.
+// digestOf returns the digest that the role signs under that name, "" for none.
 func (r *targetsRole) digestOf(name string) string {
 	meta, ok := r.meta.Signed.Targets[name]
 	sum := meta.Hashes[notary.SHA256]
-	if !ok || len(sum) != 32 || !slices.ContainsFunc(r.paths, func(p string) bool { return hasPrefix(name, p) }) {
+	if !ok || len(sum) != sha256.Size {
 		return ""
 	}
 	return fmt.Sprintf("sha256:%x", sum)
 }
 
-func hasPrefix(name, prefix string) bool {
-	return len(name) >= len(prefix) && name[:len(prefix)] == prefix
+// covers says whether the name is the role's to sign.
+func (r *targetsRole) covers(name string) bool {
+	return slices.ContainsFunc(r.paths, func(prefix string) bool { return strings.HasPrefix(name, prefix) })
 }

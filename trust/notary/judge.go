@@ -65,7 +65,7 @@ func judgeUpdate(state app.TUFState, uploaded []core.TUFFile, box *seal.Box, liv
 			return app.TUFUpdate{}, err
 		}
 	}
-	return j.update(), nil
+	return j.update(nil), nil
 }
 
 // succeeds checks that each file is newer than what is there: no client can be
@@ -178,7 +178,7 @@ func (j *judgement) readBack() (err error) {
 		return err
 	}
 	for _, file := range j.uploaded {
-		if !isDelegation(file.Role) || j.chain.role(file.Role) != nil {
+		if !isDelegation(file.Role) || j.chain.byName[file.Role] != nil {
 			continue
 		}
 		if err := j.chain.refused[file.Role]; err != nil {
@@ -189,10 +189,13 @@ func (j *judgement) readBack() (err error) {
 	return nil
 }
 
-// update is what the judgement comes to.
-func (j *judgement) update() app.TUFUpdate {
+// update is what the judgement comes to; problem is why clients refuse it all.
+func (j *judgement) update(problem error) app.TUFUpdate {
 	u := app.TUFUpdate{Revision: j.state.Revision, Files: append(slices.Clone(j.uploaded), j.made...),
-		UsedKeys: slices.Sorted(maps.Keys(j.ring.used)), RefreshAt: j.refreshAt(), Summary: j.summary()}
+		UsedKeys: slices.Sorted(maps.Keys(j.ring.used)), RefreshAt: j.refreshAt(), Summary: j.summary(), View: j.view(problem)}
+	if problem == nil {
+		u.Facts = j.chain.facts()
+	}
 	for _, key := range j.state.Keys {
 		if _, named := j.root.Signed.Keys[key.ID]; !named && !key.UsedAt.IsZero() {
 			u.Retired = append(u.Retired, key.ID)
@@ -206,7 +209,7 @@ func (j *judgement) summary() string {
 	for _, file := range slices.Concat(j.uploaded, j.made) {
 		parts = append(parts, fmt.Sprintf("%s %d", file.Role, file.Version))
 	}
-	return core.Clip("signed: "+strings.Join(parts, ", "), 1000)
+	return core.Clip("metadata "+strings.Join(parts, ", "), 1000)
 }
 
 // refreshAt is when the GUN has to be looked at again.

@@ -24,8 +24,11 @@ var system = core.Caller{Subject: core.System}
 // Run keeps what the registry signs from expiring, and the facts about
 // signatures true when others expire, until ctx ends.
 func (s *Server) Run(ctx context.Context) {
-	if err := s.reseal(ctx); err != nil && ctx.Err() == nil {
+	if err := s.Reseal(ctx); err != nil && ctx.Err() == nil {
 		s.log.Error("keys of the trust server cannot be opened; repositories with such keys cannot be signed", "error", err)
+	}
+	if err := s.app.NoteTrustHosts(ctx); err != nil && ctx.Err() == nil {
+		s.log.Error("trust data could not be judged by the names of the registry", "error", err)
 	}
 	ticker := time.NewTicker(refreshEvery)
 	defer ticker.Stop()
@@ -35,12 +38,13 @@ func (s *Server) Run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
+		case <-s.wake:
 		}
 	}
 }
 
-// reseal seals every key with the master key that seals now, after a change of it.
-func (s *Server) reseal(ctx context.Context) error {
+// Reseal seals every key with the master key that seals now, after a change of it.
+func (s *Server) Reseal(ctx context.Context) error {
 	return s.app.ResealTUFKeys(ctx, func(gun string, key core.TUFKey) ([]byte, error) {
 		if s.box.Current(key.Sealed) {
 			return nil, nil
@@ -116,8 +120,9 @@ func judgeRefresh(state app.TUFState, box *seal.Box, lives Lives) (app.TUFUpdate
 		}
 	}
 	// Whatever is wrong with the rest, clients will see; nothing counts then.
-	j.chain, _ = readChain(state.Name, j.after, j.ring.holds)
-	return j.update(), nil
+	var problem error
+	j.chain, problem = readChain(state.Name, j.after, j.ring.holds)
+	return j.update(problem), nil
 }
 
 func due(file core.TUFFile, life time.Duration) bool {

@@ -42,6 +42,7 @@ type Server struct {
 	uploads    chan struct{} // a place for each upload that is being read
 	judging    chan struct{} // a place for each upload that is being judged
 	refreshing singleflight.Group
+	wake       chan struct{} // filled to have Run look for what is due
 }
 
 const (
@@ -59,7 +60,7 @@ func New(o Options) *Server {
 		o.Space = func() error { return nil }
 	}
 	return &Server{app: o.App, door: o.Door, box: o.Box, log: o.Log, space: o.Space, lives: o.Lives,
-		uploads: make(chan struct{}, maxUploads), judging: make(chan struct{}, maxJudging)}
+		uploads: make(chan struct{}, maxUploads), judging: make(chan struct{}, maxJudging), wake: make(chan struct{}, 1)}
 }
 
 // request is one request on its way through its handler.
@@ -206,7 +207,14 @@ func (q *request) sendKey(key core.TUFKey) error {
 	return nil
 }
 
-func (q *request) deleteAll() error { return q.app.DeleteTUF(q.ctx(), q.caller, q.gun) }
+func (q *request) deleteAll() error {
+	err := q.app.DeleteTUF(q.ctx(), q.caller, q.gun)
+	select { // another name of the repository may decide now
+	case q.wake <- struct{}{}:
+	default:
+	}
+	return err
+}
 
 // maxChanges is how many changes one answer has at most.
 const maxChanges = 1000
