@@ -247,7 +247,7 @@ func (tx *Tx) Audit(v AuditScope, q core.Query) ([]core.AuditEvent, int64, error
 // ids, and counts nothing.
 func (tx *Tx) AuditCut(v AuditScope, filters []core.Filter, c core.Cursor) ([]core.AuditEvent, core.Beside, error) {
 	s := &selection{fields: auditFields}
-	v.add(s)
+	v.add(s, "audit.project_id")
 	return keysetPage(tx, s, keyset{columns: auditColumns, source: "audit", filters: filters, key: field{"audit.id", intField}, descending: true}, c, scanAudit)
 }
 

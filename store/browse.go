@@ -82,7 +82,7 @@ func (tx *Tx) CountTags(artifactID int64) (n int64, err error) {
 // newest first.
 func (tx *Tx) AuditWindow(v AuditScope, filters []core.Filter, w core.Window) ([]core.AuditEvent, core.Ends, error) {
 	s := &selection{fields: auditFields}
-	v.add(s)
+	v.add(s, "audit.project_id")
 	if err := s.filter(filters); err != nil {
 		return nil, core.Ends{}, err
 	}
