@@ -133,7 +133,7 @@ func TestRobotRequestsAreChecked(t *testing.T) {
 		"kind of a project":   projectRobot("x", onSystem(list)),
 		"unknown kind":        systemRobot("x", app.RobotPermission{Kind: "galaxy", Namespace: "/", Access: []core.Permission{pull}}),
 		"system elsewhere":    systemRobot("x", app.RobotPermission{Kind: "system", Namespace: "here", Access: []core.Permission{list}}),
-		"not for robots":      systemRobot("x", in("here", core.Permission{Resource: core.ResScan, Action: core.ActCreate})),
+		"not for robots":      systemRobot("x", in("here", core.Permission{Resource: core.ResConfiguration, Action: core.ActUpdate})),
 		"not for a project":   systemRobot("x", in("here", list)),
 		"not for the system":  systemRobot("x", onSystem(pull)),
 		"made up":             systemRobot("x", in("here", core.Permission{Resource: "everything", Action: "*"})),
