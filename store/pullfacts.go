@@ -3,6 +3,7 @@ package store
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/breakwater-registry/breakwater/internal/core"
@@ -51,7 +52,7 @@ func (tx *Tx) ManifestPullFacts(id int64, trust bool) (PullFacts, error) {
 // that use the blob, the newest first, with an id below before.
 func (tx *Tx) BlobPullFacts(projectID, repositoryID, blobID, before int64, n int, trust bool) ([]PullFacts, error) {
 	return tx.pullFacts(`SELECT manifest_id AS id FROM manifest_blob WHERE blob_id = $1 AND project_id = $2 AND repository_id = $3
-		AND manifest_id < $4 ORDER BY manifest_id DESC LIMIT $5`, []any{blobID, projectID, repositoryID, before, n}, trust)
+		AND manifest_id < $4 ORDER BY manifest_id DESC LIMIT `+strconv.Itoa(n), []any{blobID, projectID, repositoryID, before}, trust)
 }
 
 // pullEntry is one row of the tree.
