@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/base64"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -16,7 +17,8 @@ import (
 // command line of the machine that knows content trust, against a registry on an
 // address that is not loopback, for which docker checks certificates. They have
 // the commands of TestDocker; docker takes DOCKER_CONTENT_TRUST from the script,
-// and agree is docker with a yes to what it asks.
+// and agree is docker with a yes to what it asks. notary is Notary's own command
+// line, in the name of the account that as has chosen.
 func TestDockerTrust(t *testing.T) {
 	testenv.RequireE2E(t)
 	t.Parallel()
@@ -34,6 +36,7 @@ func TestDockerTrust(t *testing.T) {
 				Condition: func(condition string) (bool, error) { return condition == "docker-20" && major == "20", nil },
 				Cmds: scriptCommands(map[string]scriptCommand{
 					"docker": w.trusting(cli, ""), "agree": w.trusting(cli, "y\n"), "login": w.login(cli), "image": w.image,
+					"notary": w.notary(cli), "as": as,
 				}),
 			})
 		})
@@ -56,5 +59,34 @@ func (w *world) trusting(cli *testenv.DockerCLI, answer string) scriptCommand {
 		}
 		cmd.Env = append(cmd.Env, "DOCKER_CONTENT_TRUST_ROOT_PASSPHRASE=root-passphrase", "DOCKER_CONTENT_TRUST_REPOSITORY_PASSPHRASE=passphrase")
 		finish(ts, neg, cmd, strings.NewReader(answer))
+	}
+}
+
+// as chooses who runs notary.
+func as(ts *testscript.TestScript, s *script, neg bool, args []string) {
+	refuse(ts, neg)
+	need(ts, args, 1)
+	user, password := s.account(ts, args[0])
+	ts.Setenv("NOTARY_AUTH", base64.StdEncoding.EncodeToString([]byte(user+":"+password)))
+}
+
+func (w *world) notary(cli *testenv.DockerCLI) scriptCommand {
+	return func(ts *testscript.TestScript, _ *script, neg bool, args []string) {
+		work := ts.Getenv("WORK")
+		ctx, cancel := context.WithTimeout(context.Background(), 2*patience)
+		defer cancel()
+		full := append([]string{"notary", "--server", "https://" + w.srv.Addr, "--trustDir", filepath.Join(work, "trust"),
+			"--tlscacert", filepath.Join(work, "ca.crt")}, args...)
+		for i, arg := range full {
+			if i > 0 && (strings.HasSuffix(arg, ".txt") || strings.HasSuffix(arg, ".pem")) && !filepath.IsAbs(arg) {
+				full[i] = filepath.Join(work, arg)
+			}
+		}
+		cmd := w.withLogins(w.beside(ctx, cli, full...), work)
+		cmd.Env = append(cmd.Env, "NOTARY_AUTH="+ts.Getenv("NOTARY_AUTH"))
+		for _, role := range []string{"ROOT", "TARGETS", "SNAPSHOT", "DELEGATION"} {
+			cmd.Env = append(cmd.Env, "NOTARY_"+role+"_PASSPHRASE=passphrase")
+		}
+		finish(ts, neg, cmd, strings.NewReader("yes\n"))
 	}
 }

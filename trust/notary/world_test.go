@@ -32,6 +32,7 @@ import (
 	"github.com/breakwater-registry/breakwater/internal/seal"
 	"github.com/breakwater-registry/breakwater/internal/signin"
 	"github.com/breakwater-registry/breakwater/registry"
+	"github.com/breakwater-registry/breakwater/registry/blobs"
 	"github.com/breakwater-registry/breakwater/registry/journal"
 	"github.com/breakwater-registry/breakwater/store"
 	trust "github.com/breakwater-registry/breakwater/trust/notary"
@@ -110,7 +111,11 @@ func (w *world) open(t testing.TB) {
 	if w.store, err = store.Open(t.Context(), filepath.Join(w.data, "test.db"), w.journal); err != nil {
 		t.Fatal(err)
 	}
-	if w.app, err = app.New(t.Context(), w.store, registry.Content{}, quiet); err != nil {
+	content, err := blobs.Open(t.Context(), w.data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if w.app, err = app.New(t.Context(), w.store, registry.Content{Blobs: content}, quiet); err != nil {
 		t.Fatal(err)
 	}
 	w.app.SetTrustHosts(w.hosts[0], w.hosts[1:]...)
@@ -124,9 +129,10 @@ func (w *world) open(t testing.TB) {
 	}
 	realm := func(*http.Request) string { return w.server.URL + "/service/token" }
 	w.notary = trust.New(trust.Options{App: w.app, Box: box, Log: quiet, Lives: w.lives, Door: signin.Door{App: w.app, Tokens: tokens, Realm: realm}})
-	images := registry.New(registry.Options{App: w.app, Tokens: tokens, Log: quiet, Realm: realm})
+	images := registry.New(registry.Options{App: w.app, Blobs: content, Tokens: tokens, Log: quiet, Realm: realm})
 	mux := http.NewServeMux()
 	mux.Handle("/service/token", images.TokenService())
+	mux.Handle("/v2/", images)
 	w.server = httptest.NewServer(httpx.Edge{Log: quiet}.Wrap(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		if trust.Serves(r.URL.Path) {
 			w.notary.ServeHTTP(rw, r)
