@@ -51,8 +51,10 @@ func (tx *Tx) ManifestPullFacts(id int64, trust bool) (PullFacts, error) {
 // BlobPullFacts is ManifestPullFacts of at most n manifests of the repository
 // that use the blob, the newest first, with an id below before.
 func (tx *Tx) BlobPullFacts(projectID, repositoryID, blobID, before int64, n int, trust bool) ([]PullFacts, error) {
-	return tx.pullFacts(`SELECT manifest_id AS id FROM manifest_blob WHERE blob_id = $1 AND project_id = $2 AND repository_id = $3
-		AND manifest_id < $4 ORDER BY manifest_id DESC LIMIT `+strconv.Itoa(n), []any{blobID, projectID, repositoryID, before}, trust)
+	// A parameter that SQLite could plan by would have it plan anew at each use.
+	return tx.pullFacts(`SELECT manifest_id AS id FROM manifest_blob WHERE blob_id = (SELECT CAST($1 AS BIGINT))
+		AND project_id = (SELECT CAST($2 AS BIGINT)) AND repository_id = (SELECT CAST($3 AS BIGINT))
+		AND manifest_id < (SELECT CAST($4 AS BIGINT)) ORDER BY manifest_id DESC LIMIT `+strconv.Itoa(n), []any{blobID, projectID, repositoryID, before}, trust)
 }
 
 // pullEntry is one row of the tree.
@@ -96,11 +98,40 @@ func (tx *Tx) pullFacts(root string, args []any, trust bool) ([]PullFacts, error
 		return nil, core.Errorf(core.CodePolicyViolation, "the index lists more than %d manifests, which are too many to judge; split it", maxPullTree)
 	}
 	if trust {
-		if err := tx.addTrust(root, args, entries); err != nil {
+		add := tx.addTrust
+		if len(entries) <= fewEntries {
+			add = tx.addTrustOfFew
+		}
+		if err := add(root, args, entries); err != nil {
 			return nil, err
 		}
 	}
 	return assemble(entries)
+}
+
+// fewEntries is how many entries are looked up by name, which costs a fraction
+// of walking the tree again: what is pulled is an image as a rule.
+const fewEntries = 8
+
+// addTrustOfFew is addTrust for few entries; all are of one repository.
+func (tx *Tx) addTrustOfFew(_ string, _ []any, entries []pullEntry) error {
+	if len(entries) == 0 {
+		return nil
+	}
+	ids, digests := make([]int64, len(entries)), make([]string, len(entries))
+	for i, e := range entries {
+		ids[i], digests[i] = e.facts.ID, e.facts.Digest
+	}
+	own, err := tx.TrustFactsOf(entries[0].facts.RepositoryID, digests)
+	if err != nil {
+		return err
+	}
+	above, err := tx.IndexTrustFacts(ids...)
+	for i := range entries {
+		f := &entries[i].facts
+		f.Trust, f.IndexTrust = own[f.Digest], above[f.ID]
+	}
+	return err
 }
 
 // addTrust looks up the signatures of all entries.
