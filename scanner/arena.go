@@ -46,7 +46,7 @@ func (r *realizer) Realize(ctx context.Context, layers []*claircore.Layer) error
 		if err != nil {
 			return fmt.Errorf("layer %s: %w", digest, err)
 		}
-		if err := l.Init(ctx, &claircore.LayerDescription{Digest: digest, URI: l.URI, MediaType: plainLayer}, content); err != nil {
+		if err := l.Init(ctx, &claircore.LayerDescription{Digest: digest, MediaType: plainLayer}, content); err != nil {
 			return &layerError{digest: digest, err: err}
 		}
 		r.layers = append(r.layers, l)
