@@ -193,7 +193,7 @@ func TestDamagedDatabase(t *testing.T) {
 	w.sqlAny(t, `CREATE TABLE victim (v TEXT)`)
 	w.sqlAny(t, `INSERT INTO victim SELECT hex(randomblob(500)) FROM audit`)
 	w.sqlAny(t, `CREATE INDEX victim_v ON victim (v)`)
-	w.sqlAny(t, `PRAGMA writable_schema = 1; UPDATE sqlite_master SET rootpage = (SELECT rootpage FROM sqlite_master WHERE name = 'victim_v') WHERE name = 'tag_manifest'`)
+	w.sqlAny(t, `PRAGMA writable_schema = 1; UPDATE sqlite_master SET rootpage = (SELECT rootpage FROM sqlite_master WHERE name = 'victim_v') WHERE name = 'tag_of_manifest'`)
 	w.reopen(t, func() {})
 	var found findings
 	_, err := w.checker(&found).Run(t.Context(), fsck.Options{})
