@@ -21,9 +21,9 @@ import (
 const (
 	// maxUpload bounds the body of an update.
 	maxUpload = 8 << 20
-	// maxTries is how often an update is judged again because another one was
-	// first.
-	maxTries = 5
+	// maxTries is how often an update is judged because another one was first:
+	// once for each of those that may have arrived with it.
+	maxTries = maxUploads
 )
 
 // silence keeps the TUF packages from writing lines of their own: what they
