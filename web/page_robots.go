@@ -109,7 +109,7 @@ func (h *api) robotPage(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	view := ui.RobotView{Row: robotRow(ctx, p, r), Project: ui.Link{Href: projectURL(p.Name, "robots"), Label: p.Name}, Host: hostOf(h.deps.ExternalURL),
+	view := ui.RobotView{Row: robotRow(ctx, p, r), Project: ui.Link{Href: projectURL(p.Name), Label: p.Name}, Robots: projectURL(p.Name, "robots"), Host: hostOf(h.deps.ExternalURL),
 		Secret: h.shown.get(caller(c).Subject, r.Name), MayChange: p.Rights.May(core.ResRobot, core.ActUpdate), Grants: grantRows(ctx, r)}
 	if p.Rights.May(core.ResRobot, core.ActDelete) {
 		view.Delete = &ui.Confirm{ID: "delete", Title: i18n.T(ctx, "robots.delete.title", r.Name), Text: i18n.T(ctx, "robots.delete.text"),
