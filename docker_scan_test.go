@@ -20,7 +20,7 @@ func (w *world) apk(ts *testscript.TestScript, s *script, neg bool, args []strin
 		if !ok {
 			ts.Fatalf("%s is not NAME=VERSION", pkg)
 		}
-		fmt.Fprintf(&database, "C:Q1AAAAAAAAAAAAAAAAAAAAAAAAAAA=\nP:%s\nV:%s\nA:x86_64\nS:1\nI:1\nT:test\nU:\nL:MIT\no:%s\n\n", name, version, name)
+		fmt.Fprintf(&database, "C:Q1AAAAAAAAAAAAAAAAAAAAAAAAAAA=\nP:%s\nV:%s\nA:x86_64\nS:1\nI:1\nT:test\nL:MIT\no:%s\nt:1\n\n", name, version, name)
 	}
 	w.docker.ImportImage(s.tb, args[0], map[string]string{
 		"etc/os-release":       "NAME=\"Alpine Linux\"\nID=alpine\nVERSION_ID=3.18.4\nPRETTY_NAME=\"Alpine Linux v3.18\"\n",
@@ -42,8 +42,7 @@ func (w *world) ctr(ts *testscript.TestScript, s *script, neg bool, args []strin
 		}
 	}
 	cmd := w.beside(ctx, w.docker.CLI(), full...)
-	cmd.Dir = ts.Getenv("WORK")
-	finish(ts, neg, w.withLogins(cmd, cmd.Dir), nil)
+	finish(ts, neg, w.withLogins(cmd, ts.Getenv("WORK")), nil)
 }
 
 // save writes an image of the daemon into a file of the script's folder.
