@@ -86,6 +86,8 @@ func TestBrowserConveniences(t *testing.T) {
 	b.Fill("Project name", "twice")
 	b.Evaluate(`(() => { const b = [...document.querySelectorAll("button")].find((e) => e.innerText === "Create project"); b.click(); b.click(); return true; })()`, new(bool))
 	b.See("Project twice was created")
+	b.Goto("/projects")
+	b.SeeTitle("Projects")
 	b.Click("admin")
 	b.Click("Deutsch")
 	b.SeeTitle("Projekte")

@@ -147,13 +147,19 @@ const find = `(kind, name) => {
 	return [...document.querySelectorAll(kind === "action" ? "a[href], button, summary" : kind)].find((e) => shown(e) && text(e) === name) || null;
 }`
 
-// on runs script, a function of the element, once that is there.
+// on runs script, a function of the element, once that is there. The element is
+// found anew for it: the page may have been exchanged in between.
 func (b *Chrome) on(kind, name, script string) {
 	b.t.Helper()
-	arguments := fmt.Sprintf("(%s)(%q, %q)", find, kind, name)
-	b.await(fmt.Sprintf("the %s %q", kind, name), "!!"+arguments)
-	var ignored any
-	b.Run(chromedp.Evaluate(fmt.Sprintf(`(%s)(%s) ?? null`, script, arguments), &ignored))
+	found := fmt.Sprintf("(%s)(%q, %q)", find, kind, name)
+	limit := time.Now().Add(browserPatience)
+	for done := false; !done; {
+		b.await(fmt.Sprintf("the %s %q", kind, name), "!!"+found)
+		b.Run(chromedp.Evaluate(fmt.Sprintf(`((e) => { if (!e) return false; (%s)(e); return true; })(%s)`, script, found), &done))
+		if !done && time.Now().After(limit) {
+			b.t.Fatalf("the %s %q comes and goes\n%s", kind, name, b.where())
+		}
+	}
 }
 
 // await asks the page again and again until condition is true. A page that is
