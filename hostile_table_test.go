@@ -155,7 +155,7 @@ func hostileJSON() []attack {
 		"a long name":          `{"project_name":"` + strings.Repeat("x", 300) + `"}`,
 		"a name with markup":   `{"project_name":"<script>"}`,
 		"unknown metadata":     `{"project_name":"x","metadata":{"nothing":"true"}}`,
-		"what is not enforced": `{"project_name":"x","metadata":{"auto_sbom_generation":"true"}}`,
+		"what is not enforced": `{"project_name":"x","metadata":{"proxy_cache_local_on_not_found":"true"}}`,
 		"metadata as numbers":  `{"project_name":"x","metadata":{"public":[]}}`,
 		"deep":                 strings.Repeat("[", 100_000),
 		"deep and closed":      strings.Repeat(`{"a":`, 50_000) + "1" + strings.Repeat("}", 50_000),

@@ -2,7 +2,10 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"strings"
+
+	"github.com/quay/claircore"
 
 	"github.com/breakwater-registry/breakwater/internal/app"
 	"github.com/breakwater-registry/breakwater/internal/core"
@@ -25,7 +28,7 @@ func (s *server) makeSBOM(ctx context.Context, run *jobs.Run) error {
 	if err != nil {
 		return err
 	}
-	report, err := s.scanner.IndexReport(ctx, job.Digest)
+	report, err := s.indexed(ctx, run, job.Digest)
 	if err != nil {
 		return err
 	}
@@ -52,6 +55,23 @@ func (s *server) makeSBOM(ctx context.Context, run *jobs.Run) error {
 		run.Logf("%s: %d bytes, %s", format.kind, len(content), artifact.Digest)
 	}
 	return nil
+}
+
+// indexed returns what is in an image, which is scanned first if it never was.
+func (s *server) indexed(ctx context.Context, run *jobs.Run, digest string) (*claircore.IndexReport, error) {
+	report, err := s.scanner.IndexReport(ctx, digest)
+	if !core.IsNotFound(err) {
+		return report, err
+	}
+	scan := core.Job{ID: run.ID, Kind: app.JobScan, Trigger: core.JobTriggerManual, Parameters: fmt.Sprintf(`{"digest":%q}`, digest)}
+	if err := s.app.RunScan(ctx, scan, func(_ app.ScanProgress, line string) { run.Logf("%s", line) }); err != nil {
+		return nil, err
+	}
+	report, err = s.scanner.IndexReport(ctx, digest)
+	if core.IsNotFound(err) {
+		err = core.Errorf(core.CodePrecondition, "nothing in this image can be read, so there is nothing to list; the log of this job tells why")
+	}
+	return report, err
 }
 
 // hostOf is the host and port of an origin.

@@ -51,7 +51,7 @@ func (scans) CommonCVEs(context.Context, []string, core.Severity, int) ([]core.C
 
 func reportOf(digest string) string { return uuid.NewSHA1(uuid.NameSpaceOID, []byte(digest)).String() }
 
-// addScan gives the image of a project a report, and a scan that waits.
+// addScan gives the image of a project a report, and jobs that scan it and wait.
 func (w *world) addScan(t *testing.T, p *place) {
 	t.Helper()
 	digest := p.values["reference"]
@@ -64,7 +64,9 @@ func (w *world) addScan(t *testing.T, p *place) {
 	if err := w.store.Update(t.Context(), func(tx *store.Tx) error { return tx.SetScanFact(fact) }); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.app.ScanArtifact(t.Context(), system, p.values["repository"], digest); err != nil {
-		t.Fatal(err)
+	for _, start := range []func(context.Context, core.Caller, string, string) error{w.app.ScanArtifact, w.app.GenerateSBOM} {
+		if err := start(t.Context(), system, p.values["repository"], digest); err != nil {
+			t.Fatal(err)
+		}
 	}
 }

@@ -269,6 +269,8 @@ var table = map[string]entry{
 	"GET " + artifactPath + " #with its scan":              {rule: project(core.ResArtifact, core.ActRead), query: "with_scan_overview=true"},
 	"POST " + artifactPath + "/scan":                       {rule: project(core.ResScan, core.ActCreate), body: scanAsked, want: 202},
 	"POST " + artifactPath + "/scan/stop":                  {rule: project(core.ResScan, core.ActStop), body: scanAsked, want: 202},
+	"POST " + artifactPath + "/scan #for an SBOM":          {rule: project(core.ResSBOM, core.ActCreate), body: `{"scan_type":"sbom"}`, want: 202},
+	"POST " + artifactPath + "/scan/stop #of an SBOM":      {rule: project(core.ResSBOM, core.ActStop), body: `{"scan_type":"sbom"}`, want: 202},
 	"GET " + artifactPath + "/scan/:report_id/log":         {rule: project(core.ResScan, core.ActRead)},
 	"POST " + repositoryPath + "/scan":                     {rule: project(core.ResScan, core.ActCreate), want: 202},
 	"POST /projects/:project_name_or_id/scan":              {rule: project(core.ResScan, core.ActCreate), want: 202},

@@ -122,7 +122,7 @@ func TestUnbuiltFeaturesAreRefused(t *testing.T) {
 	for _, body := range []string{
 		`{"project_name":"x","registry_id":3}`,
 		`{"project_name":"x","cve_allowlist":{"items":[{"cve_id":"CVE-2026-1 OR 1=1"}]}}`,
-		`{"project_name":"x","metadata":{"auto_sbom_generation":true}}`,
+		`{"project_name":"x","metadata":{"proxy_cache_local_on_not_found":true}}`,
 		`{"project_name":"x","metadata":{"public":7}}`,
 		`{"project_name":"x","metadata":{"public":"true","public":"false"}}`,
 	} {

@@ -1,7 +1,9 @@
 package web
 
 import (
+	"maps"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -50,7 +52,7 @@ type registrationJSON struct {
 func (h *api) builtIn() registrationJSON {
 	return registrationJSON{UUID: scannerID, Name: scannerName, Description: "built into the registry", URL: "internal:", IsDefault: true,
 		Adapter: scannerName, Vendor: "Breakwater", Version: h.deps.Version, Health: "healthy",
-		Capabilities: map[string]bool{"support_vulnerability": true, "support_sbom": false}}
+		Capabilities: map[string]bool{"support_vulnerability": true, "support_sbom": true}}
 }
 
 func (h *api) listScanners(c echo.Context) error {
@@ -99,13 +101,17 @@ type scannerCapabilityJSON struct {
 	Produces []string `json:"produces_mime_types"`
 }
 
+// scannedMIMEs are the kinds of manifest that the scanner reads.
+var scannedMIMEs = []string{"application/vnd.oci.image.manifest.v1+json", "application/vnd.docker.distribution.manifest.v2+json"}
+
 func (h *api) getScannerMetadata(c echo.Context) error {
 	if err := h.theScanner(c); err != nil {
 		return err
 	}
 	return c.JSON(http.StatusOK, scannerMetadataJSON{Scanner: scannerJSON{Name: scannerName, Vendor: "Breakwater", Version: h.deps.Version},
-		Capabilities: []scannerCapabilityJSON{{Type: "vulnerability", Produces: []string{reportMIME, legacyReportMIME},
-			Consumes: []string{"application/vnd.oci.image.manifest.v1+json", "application/vnd.docker.distribution.manifest.v2+json"}}},
+		Capabilities: []scannerCapabilityJSON{
+			{Type: scanForVulnerabilities, Produces: []string{reportMIME, legacyReportMIME}, Consumes: scannedMIMEs},
+			{Type: scanForSBOM, Produces: slices.Sorted(maps.Values(bills)), Consumes: scannedMIMEs}},
 		Properties: map[string]string{"harbor.scanner-adapter/scanner-type": "os-package-vulnerability"}})
 }
 

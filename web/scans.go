@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"strings"
@@ -132,8 +133,8 @@ type scanAsked struct {
 	ScanType string `json:"scan_type"`
 }
 
-// bindScan reads what kind of scan is asked for; without a body that is one for
-// vulnerabilities.
+// bindScan reads the scan_type that is asked for; without a body that is the one
+// for vulnerabilities.
 func bindScan(c echo.Context) (string, error) {
 	var body scanAsked
 	if c.Request().ContentLength != 0 {
@@ -142,35 +143,42 @@ func bindScan(c echo.Context) (string, error) {
 		}
 	}
 	switch body.ScanType {
-	case "", "vulnerability":
-		return "vulnerability", nil
+	case "":
+		return scanForVulnerabilities, nil
+	case scanForVulnerabilities, scanForSBOM:
+		return body.ScanType, nil
 	}
-	return "", core.Errorf(core.CodeBadRequest, "the scan_type %q is not known; use vulnerability", core.Clip(body.ScanType, 32))
+	return "", core.Errorf(core.CodeBadRequest, "the scan_type %q is not known; use %s or %s", core.Clip(body.ScanType, 32), scanForVulnerabilities, scanForSBOM)
 }
 
+// The values of scan_type; the second has SBOMs made.
+const (
+	scanForVulnerabilities = "vulnerability"
+	scanForSBOM            = "sbom"
+)
+
 func (h *api) scanArtifact(c echo.Context) error {
-	repository, reference, err := artifactPath(c)
-	if err != nil {
-		return err
-	}
-	if _, err := bindScan(c); err != nil {
-		return err
-	}
-	if err := h.app.ScanArtifact(c.Request().Context(), caller(c), repository, reference); err != nil {
-		return err
-	}
-	return c.NoContent(http.StatusAccepted)
+	return onScan(c, map[string]artifactAction{scanForVulnerabilities: h.app.ScanArtifact, scanForSBOM: h.app.GenerateSBOM})
 }
 
 func (h *api) stopScan(c echo.Context) error {
+	return onScan(c, map[string]artifactAction{scanForVulnerabilities: h.app.StopScan, scanForSBOM: h.app.StopSBOM})
+}
+
+// artifactAction is a use case about one artifact.
+type artifactAction func(ctx context.Context, c core.Caller, repository, reference string) error
+
+// onScan does with the artifact what belongs to the scan_type of the body.
+func onScan(c echo.Context, actions map[string]artifactAction) error {
 	repository, reference, err := artifactPath(c)
 	if err != nil {
 		return err
 	}
-	if _, err := bindScan(c); err != nil {
+	kind, err := bindScan(c)
+	if err != nil {
 		return err
 	}
-	if err := h.app.StopScan(c.Request().Context(), caller(c), repository, reference); err != nil {
+	if err := actions[kind](c.Request().Context(), caller(c), repository, reference); err != nil {
 		return err
 	}
 	return c.NoContent(http.StatusAccepted)

@@ -25,6 +25,7 @@ var keptMetadata = map[string]func(value string) error{
 	metaUntagged: checkUntagged,
 
 	metaAutoScan:        checkFlag(metaAutoScan),
+	metaAutoSBOM:        checkFlag(metaAutoSBOM),
 	metaPrevent:         checkFlag(metaPrevent),
 	metaSeverity:        checkThreshold,
 	metaSystemAllowlist: checkFlag(metaSystemAllowlist),
@@ -44,7 +45,6 @@ var keptMetadata = map[string]func(value string) error{
 // anyway, and Harbor's clients send them. Every other value is refused, so
 // that nobody relies on a protection that is not there.
 var inertMetadata = map[string][]string{
-	"auto_sbom_generation":           {"false"},
 	"max_upstream_conn":              {"", "-1"},
 	"proxy_cache_filter_kind":        {""},
 	"proxy_cache_filter_pattern":     {""},

@@ -23,7 +23,7 @@ func TestMetadataIsNeverAcceptedAndIgnored(t *testing.T) {
 			wantCode(t, "deletion", err, "")
 		}
 	}
-	for _, key := range []string{"auto_sbom_generation", "proxy_cache_local_on_not_found"} {
+	for _, key := range []string{"proxy_cache_local_on_not_found"} {
 		try(map[string]string{key: "false"}, "")
 		for _, value := range []string{"true", "TRUE", "1", "yes", ""} {
 			try(map[string]string{key: value}, core.CodeBadRequest)
@@ -38,7 +38,7 @@ func TestMetadataIsNeverAcceptedAndIgnored(t *testing.T) {
 		try(map[string]string{key: "false"}, "")
 		try(map[string]string{key: "yes"}, core.CodeBadRequest)
 	}
-	for _, key := range []string{"prevent_vul", "auto_scan", "reuse_sys_cve_allowlist", "ignore_unfixed", "quarantine"} {
+	for _, key := range []string{"prevent_vul", "auto_scan", "auto_sbom_generation", "reuse_sys_cve_allowlist", "ignore_unfixed", "quarantine"} {
 		try(map[string]string{key: "true"}, "")
 		try(map[string]string{key: "TRUE"}, core.CodeBadRequest)
 		try(map[string]string{key: ""}, core.CodeBadRequest)

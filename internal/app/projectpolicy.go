@@ -18,6 +18,7 @@ const (
 	metaSeverity        = "severity"
 	metaSystemAllowlist = "reuse_sys_cve_allowlist" // true is the default
 	metaAutoScan        = "auto_scan"               // scan what is pushed
+	metaAutoSBOM        = "auto_sbom_generation"    // make SBOMs of what is pushed
 	metaTrust           = "enable_content_trust"
 	metaTrustCosign     = "enable_content_trust_cosign"
 
@@ -87,6 +88,7 @@ func projectPolicy(values map[string]string, list core.CVEAllowlist, anchors []c
 		AllowUnscannable: values[metaUnscannable] == valueAllow,
 		RefuseOthers:     values[metaOtherArtifacts] == valueRefuse,
 		ScanOnPush:       values[metaAutoScan] == "true" || values[metaQuarantine] == "true",
+		SBOMOnPush:       values[metaAutoSBOM] == "true",
 		Quarantine:       values[metaQuarantine] == "true",
 		ScanWait:         defaultScanWait,
 		SystemAllowlist:  values[metaSystemAllowlist] != "false",
@@ -145,7 +147,7 @@ func (s *session) applyPolicy(projectID int64) error {
 		return err
 	}
 	text := ""
-	if p.Enforces() || p.ScanOnPush {
+	if p.Enforces() || p.ScanOnPush || p.SBOMOnPush {
 		encoded, err := json.Marshal(p)
 		if err != nil {
 			return err

@@ -80,6 +80,9 @@ func (p *publication) create(file core.Blob) (used bool, err error) {
 	if err := p.scanPushed(); err != nil {
 		return false, err
 	}
+	if err := p.billPushed(); err != nil {
+		return false, err
+	}
 	return used, p.announce()
 }
 

@@ -19,26 +19,74 @@ type SBOMJob struct {
 	Digest     string `json:"digest"`
 }
 
+func (j SBOMJob) parameters() string {
+	text, _ := json.Marshal(j) // texts always become JSON
+	return string(text)
+}
+
 // GenerateSBOM has the SBOMs of an image made; they become its accessories.
 // CodeBadRequest for what is no image.
 func (a *App) GenerateSBOM(ctx context.Context, c core.Caller, full, reference string) error {
 	return a.update(ctx, c, func(s *session) error {
-		project, _, err := s.repository(full, core.ResSBOM, core.ActCreate)
+		project, found, err := s.billed(full, reference, core.ActCreate)
 		if err != nil {
 			return err
 		}
-		found, err := s.find(full, reference)
-		if err != nil {
-			return err
-		}
-		if found.Kind != core.KindImage || found.Config == "" {
-			return core.Errorf(core.CodeBadRequest, "%s is no image of one platform, so there is nothing to list; name an image of the index by its digest", core.Clip(reference, 160))
-		}
-		if _, err := s.queue(newJob{kind: JobSBOM, target: project.ID, trigger: core.JobTriggerManual, parameters: SBOMJob{full, found.Digest}}); err != nil {
+		if err := s.queueSBOM(project, SBOMJob{full, found.Digest}, core.JobTriggerManual); err != nil {
 			return err
 		}
 		return s.audit(act{operation: "create", resourceType: string(core.ResSBOM), resource: full + "@" + found.Digest, project: project.ID, digest: found.Digest})
 	})
+}
+
+func (s *session) queueSBOM(project core.Project, job SBOMJob, trigger core.JobTrigger) error {
+	_, err := s.queue(newJob{kind: JobSBOM, target: project.ID, trigger: trigger, parameters: job})
+	return err
+}
+
+// billed returns an image of which the caller may do something with the SBOMs.
+func (s *session) billed(full, reference string, action core.Action) (core.Project, core.Artifact, error) {
+	project, _, err := s.repository(full, core.ResSBOM, action)
+	if err != nil {
+		return project, core.Artifact{}, err
+	}
+	if _, err := s.app.scanning(); err != nil {
+		return project, core.Artifact{}, err
+	}
+	found, err := s.find(full, reference)
+	if err == nil && (found.Kind != core.KindImage || found.Config == "") {
+		err = core.Errorf(core.CodeBadRequest, "%s is no image of one platform, so there is nothing to list; name an image of the index by its digest", core.Clip(reference, 160))
+	}
+	return project, found, err
+}
+
+// StopSBOM stops the making of an image's SBOMs that waits or runs.
+// CodeBadRequest when there is none.
+func (a *App) StopSBOM(ctx context.Context, c core.Caller, full, reference string) error {
+	return a.update(ctx, c, func(s *session) error {
+		project, found, err := s.billed(full, reference, core.ActStop)
+		if err != nil {
+			return err
+		}
+		stopped, err := s.stopOpen([]string{JobSBOM}, SBOMJob{full, found.Digest}.parameters())
+		if err != nil {
+			return err
+		}
+		if !stopped {
+			return core.Errorf(core.CodeBadRequest, "no SBOM of %s is being made", core.Clip(reference, 160))
+		}
+		return s.audit(act{operation: "stop", resourceType: string(core.ResSBOM), resource: full + "@" + found.Digest, project: project.ID, digest: found.Digest})
+	})
+}
+
+// billPushed has SBOMs made of an image that was pushed to a project which wants
+// that.
+func (p *publication) billPushed() error {
+	rules, err := p.app.policyOf(p.project)
+	if err != nil || !rules.SBOMOnPush || !p.scannable() {
+		return err
+	}
+	return p.queueSBOM(p.project, SBOMJob{p.repository, p.artifact.Digest}, core.JobTriggerEvent)
 }
 
 // ImageOfSBOM returns the image that a job is about; CodeNotFound when it was

@@ -112,6 +112,49 @@ func (g *gated) scanState(t *testing.T, digest string) app.ScanState {
 	return a.Scan
 }
 
+// SBOMs are made of images that are pushed where the project says so, and of
+// those that somebody asks for; of nothing else.
+func TestSBOMJobs(t *testing.T) {
+	g, _ := newScanned(t, policy.Project{SBOMOnPush: true})
+	digest := g.image(t, "p/app", "image", "v1")
+	g.image(t, "q/app", "elsewhere", "v1") // of a project that does not want it
+	g.must(t, g.push(t, "p/app", "chart", "", core.Manifest{}))
+	next := func() (job core.Job, made app.SBOMJob) {
+		t.Helper()
+		job, err := g.StartJob(t.Context(), app.JobSBOM)
+		g.must(t, err)
+		g.must(t, json.Unmarshal([]byte(job.Parameters), &made))
+		return job, made
+	}
+	none := func() {
+		t.Helper()
+		if job, err := g.StartJob(t.Context(), app.JobSBOM); !core.IsNotFound(err) {
+			t.Errorf("there is another job: %+v, %v", job, err)
+		}
+	}
+	job, made := next()
+	if want := (app.SBOMJob{Repository: "p/app", Digest: digest}); made != want || job.Trigger != core.JobTriggerEvent {
+		t.Errorf("the job is %+v of %+v", job, made)
+	}
+	g.must(t, g.StopSBOM(t.Context(), system, "p/app", "v1"))
+	if job, err := g.AnyJob(t.Context(), system, job.ID); err != nil || !job.Stopping {
+		t.Errorf("the job is %+v, %v", job, err)
+	}
+	g.must(t, g.EndJob(t.Context(), job, core.JobStopped, ""))
+	none()
+	if err := g.StopSBOM(t.Context(), system, "p/app", "v1"); core.ErrorCode(err) != core.CodeBadRequest {
+		t.Errorf("stop without a job: %v", err)
+	}
+	g.must(t, g.GenerateSBOM(t.Context(), system, "q/app", "v1"))
+	if job, made = next(); made.Repository != "q/app" || job.Trigger != core.JobTriggerManual {
+		t.Errorf("the job is %+v of %+v", job, made)
+	}
+	if err := g.GenerateSBOM(t.Context(), system, "p/app", digestOf("chart")); core.ErrorCode(err) != core.CodeBadRequest {
+		t.Errorf("of a chart: %v", err)
+	}
+	none()
+}
+
 func TestScanOnPush(t *testing.T) {
 	g, e := newScanned(t, policy.Project{ScanOnPush: true})
 	e.found[digestOf("image")] = []core.Finding{{CVE: "CVE-1", Severity: core.SeverityLow}}

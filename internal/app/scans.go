@@ -52,7 +52,7 @@ func (s *session) queueScan(kind, digest string, trigger core.JobTrigger) error 
 // One that was scanned before is up to date: new data has it matched again.
 func (p *publication) scanPushed() error {
 	rules, err := p.app.policyOf(p.project)
-	if err != nil || !rules.ScanOnPush || p.app.scanner == nil || p.artifact.Kind != core.KindImage || p.artifact.Config == "" {
+	if err != nil || !rules.ScanOnPush || !p.scannable() {
 		return err
 	}
 	facts, err := p.ScanFacts(p.artifact.Digest)
@@ -60,6 +60,12 @@ func (p *publication) scanPushed() error {
 		return err
 	}
 	return p.queueScan(JobScan, p.artifact.Digest, core.JobTriggerEvent)
+}
+
+// scannable says whether the scanner can read what was pushed: an index is read
+// image by image.
+func (p *publication) scannable() bool {
+	return p.app.scanner != nil && p.artifact.Kind == core.KindImage && p.artifact.Config != ""
 }
 
 // ScanArtifact has an artifact, or the images in an index, scanned soon.
@@ -101,25 +107,33 @@ func (a *App) StopScan(ctx context.Context, c core.Caller, full, reference strin
 		if err != nil {
 			return err
 		}
-		wanted := imageToScan{found.Digest}.parameters()
-		stopped := false
-		for _, kind := range scanJobs {
-			open, err := s.OpenJobs([]string{kind}, []string{wanted})
-			if err != nil {
-				return err
-			}
-			if job, ok := open[wanted]; ok {
-				stopped = true
-				if _, err := s.stopJob(kind, job.ID); err != nil {
-					return err
-				}
-			}
+		stopped, err := s.stopOpen(scanJobs, imageToScan{found.Digest}.parameters())
+		if err != nil {
+			return err
 		}
 		if !stopped {
 			return core.Errorf(core.CodeBadRequest, "no scan of %s waits or runs", core.Clip(reference, 160))
 		}
 		return s.audit(act{operation: "stop", resourceType: "scan", resource: full + "@" + found.Digest, project: project.ID, digest: found.Digest})
 	})
+}
+
+// stopOpen stops the jobs of the kinds that wait or run and have the parameters;
+// it says whether there were any.
+func (s *session) stopOpen(kinds []string, parameters string) (stopped bool, err error) {
+	for _, kind := range kinds {
+		open, err := s.OpenJobs([]string{kind}, []string{parameters})
+		if err != nil {
+			return false, err
+		}
+		if job, ok := open[parameters]; ok {
+			stopped = true
+			if _, err := s.stopJob(kind, job.ID); err != nil {
+				return false, err
+			}
+		}
+	}
+	return stopped, nil
 }
 
 // ScanRepository has every image of a repository scanned; it returns the id of

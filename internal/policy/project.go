@@ -26,6 +26,8 @@ type Project struct {
 	RefuseOthers bool `json:"refuse_others,omitempty"`
 	// ScanOnPush has images scanned that are pushed.
 	ScanOnPush bool `json:"scan_on_push,omitempty"`
+	// SBOMOnPush has bills of materials made of images that are pushed.
+	SBOMOnPush bool `json:"sbom_on_push,omitempty"`
 	// Quarantine keeps images for project admins until a scan passes.
 	Quarantine bool `json:"quarantine,omitempty"`
 	// ScanWait is how long a pull waits for the first scan of an image.
