@@ -27,7 +27,7 @@ func (s *server) work(ctx context.Context) error {
 	if err := collector.Resume(ctx); err != nil && ctx.Err() == nil {
 		s.log.Error("blobs that were being removed at the last end are still there; the next garbage collection takes them", "error", err)
 	}
-	handlers := jobHandlers(collector)
+	handlers := s.jobHandlers(collector)
 	handlers[app.JobRetention] = runRetention(s.app)
 	handlers[app.JobSignatures] = runSignatures(s.app)
 	handlers[app.JobFeeds] = s.runFeeds
@@ -50,7 +50,7 @@ func (s *server) collector() *gc.Collector {
 }
 
 // jobHandlers are all kinds of background work.
-func jobHandlers(collector *gc.Collector) map[string]jobs.Handler {
+func (s *server) jobHandlers(collector *gc.Collector) map[string]jobs.Handler {
 	return map[string]jobs.Handler{
 		app.JobGC: func(ctx context.Context, run *jobs.Run) error {
 			var options app.GCOptions
@@ -58,6 +58,9 @@ func jobHandlers(collector *gc.Collector) map[string]jobs.Handler {
 				return err
 			}
 			_, err := collector.Run(ctx, options, run)
+			if err == nil && !options.DryRun {
+				err = s.app.PruneScans(ctx) // what is known of images that are gone is garbage too
+			}
 			return err
 		},
 	}

@@ -64,12 +64,9 @@ func (s scans) Rematch(ctx context.Context, done func(context.Context, core.Scan
 	return s.engine.Rematch(ctx, func(ctx context.Context, r *scanner.Result) error { return done(ctx, factOf(r)) }, progress)
 }
 
-// Known implements app.Scanner.
-func (s scans) Known(ctx context.Context) ([]string, error) { return s.engine.Known(ctx) }
-
-// Forget implements app.Scanner.
-func (s scans) Forget(ctx context.Context, digests ...string) error {
-	return s.engine.Forget(ctx, digests...)
+// Prune implements app.Scanner.
+func (s scans) Prune(ctx context.Context, gone func(context.Context, []string) ([]string, error)) error {
+	return s.engine.Prune(ctx, gone)
 }
 
 // Report implements app.Scanner.

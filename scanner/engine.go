@@ -75,6 +75,7 @@ const (
 type Engine struct {
 	options Options
 	turns   chan struct{} // one for each image that is being indexed
+	quiet   sync.Mutex    // held by who takes all turns
 
 	mutex  sync.Mutex
 	opened *opened // nil until it is needed

@@ -62,31 +62,6 @@ func (e *Engine) IndexReport(ctx context.Context, digest string) (*claircore.Ind
 	return index, nil
 }
 
-// Forget removes what is known of images that are gone.
-func (e *Engine) Forget(ctx context.Context, digests ...string) error {
-	o, err := e.open(ctx)
-	if err != nil {
-		return err
-	}
-	hashes := make([]claircore.Digest, len(digests))
-	for i, digest := range digests {
-		if hashes[i], err = claircore.ParseDigest(digest); err != nil {
-			return core.Errorf(core.CodeBadRequest, "%q is not the digest of an image", core.Clip(digest, 80))
-		}
-	}
-	_, err = o.scans.DeleteManifests(ctx, hashes...)
-	return err
-}
-
-// Known lists the digests of all images of which something is known.
-func (e *Engine) Known(ctx context.Context) ([]string, error) {
-	o, err := e.open(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return o.scans.Manifests(ctx)
-}
-
 // Exploitability is how likely it is, by FIRST's EPSS, that a vulnerability is
 // exploited within 30 days.
 type Exploitability struct {

@@ -2,11 +2,13 @@ package scanner_test
 
 import (
 	"context"
+	"database/sql"
 	"encoding/json"
 	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -203,29 +205,83 @@ func TestSearch(t *testing.T) {
 	}
 }
 
-func TestForget(t *testing.T) {
-	e, b := engine(t)
-	feed(t, e, "CVE-2020-1 openssl 2-r0 High")
-	one, two := b.image(alpine(t, "openssl=1-r0")), b.image(alpine(t, "openssl=1-r0"), layer(t, file{"x", "y"}))
-	scan(t, e, one)
-	scan(t, e, two)
-	if err := e.Forget(t.Context(), one.Digest, "sha256:"+strings.Repeat("0", 64)); err != nil {
+// prune forgets the images with the digests, as they are gone.
+func prune(t *testing.T, e *scanner.Engine, digests ...string) (known []string) {
+	t.Helper()
+	err := e.Prune(t.Context(), func(_ context.Context, batch []string) (gone []string, err error) {
+		known = append(known, batch...)
+		for _, digest := range batch {
+			if slices.Contains(digests, digest) {
+				gone = append(gone, digest)
+			}
+		}
+		return gone, nil
+	})
+	if err != nil {
 		t.Fatal(err)
 	}
+	slices.Sort(known)
+	return known
+}
+
+// What is gone is forgotten with all that was in no other image, and a scan
+// waits for that.
+func TestPrune(t *testing.T) {
+	data := t.TempDir()
+	e, b := engine(t, func(o *scanner.Options) { o.Data = data })
+	feed(t, e, "CVE-2020-1 openssl 2-r0 High")
+	one, two := b.image(alpine(t, "openssl=1-r0")), b.image(alpine(t, "openssl=1-r0"), layer(t, file{"x", "y"}))
+	other := b.image(alpine(t, "onlyhere=1-r0"))
+	for _, image := range []scanner.Image{one, two, other} {
+		scan(t, e, image)
+	}
+	file, err := sql.Open("sqlite", "file:"+filepath.Join(data, scanner.ScanFile)+"?mode=ro")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	packages := func() []string {
+		t.Helper()
+		var names string
+		if err := file.QueryRow(`SELECT group_concat(name, ' ') FROM (SELECT DISTINCT name FROM package WHERE name <> '' ORDER BY name)`).Scan(&names); err != nil {
+			t.Fatal(err)
+		}
+		return strings.Fields(names)
+	}
+	same(t, "packages before", packages(), []string{"onlyhere", "openssl"})
+	same(t, "asked for", prune(t, e, one.Digest, other.Digest), slices.Sorted(slices.Values([]string{one.Digest, two.Digest, other.Digest})))
 	if _, err := e.Report(t.Context(), one.Digest); !core.IsNotFound(err) {
 		t.Errorf("the report of a forgotten image: %v", err)
 	}
 	if _, err := e.IndexReport(t.Context(), one.Digest); !core.IsNotFound(err) {
 		t.Errorf("the index report of a forgotten image: %v", err)
 	}
-	known, err := e.Known(t.Context())
-	if err != nil || len(known) != 1 || known[0] != two.Digest {
-		t.Errorf("known: %v, %v", known, err)
-	}
+	same(t, "packages after", packages(), []string{"openssl"})
+	same(t, "asked for", prune(t, e), []string{two.Digest})
 	opened := b.opened
 	same(t, "findings of the other", lines(scan(t, e, two)), []string{"CVE-2020-1 High fixable=true kev=false"})
 	if b.opened != opened {
 		t.Error("a layer that the other image shares was read again")
+	}
+
+	scanned := make(chan error, 1)
+	err = e.Prune(t.Context(), func(ctx context.Context, batch []string) ([]string, error) {
+		go func() {
+			_, err := e.Scan(ctx, two)
+			scanned <- err
+		}()
+		select {
+		case <-scanned:
+			t.Error("an image was scanned while it was being forgotten")
+		case <-time.After(50 * time.Millisecond): // it can only be seen not to happen
+		}
+		return batch, nil
+	})
+	if err := errors.Join(err, <-scanned); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := e.Report(t.Context(), two.Digest); err != nil {
+		t.Errorf("the image that came back: %v", err)
 	}
 }
 
@@ -292,8 +348,9 @@ func TestNothingIsOpenedAtTheStart(t *testing.T) {
 			t.Errorf("%s was made before it was needed", name)
 		}
 	}
-	if _, err := e.Known(t.Context()); err != nil {
-		t.Fatal(err)
+	prune(t, e)
+	if _, err := os.Stat(filepath.Join(data, scanner.ScanFile)); err == nil {
+		t.Error("what was never used was opened to be pruned")
 	}
 }
 

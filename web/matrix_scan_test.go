@@ -29,8 +29,9 @@ func (scans) Scan(context.Context, core.ScanImage) (core.ScanFact, error) {
 func (scans) Rematch(context.Context, func(context.Context, core.ScanFact) error, func(int, int)) error {
 	return nil
 }
-func (scans) Known(context.Context) ([]string, error) { return nil, nil }
-func (scans) Forget(context.Context, ...string) error { return nil }
+func (scans) Prune(context.Context, func(context.Context, []string) ([]string, error)) error {
+	return nil
+}
 func (scans) report(digest string) core.ImageVulnerability {
 	return core.ImageVulnerability{Digest: digest, Vulnerability: core.Vulnerability{CVE: finding.CVE, Name: "DSA-7", Source: "debian/updater",
 		Severity: finding.Severity, SourceSeverity: "medium", Score: 7.5, Vector: "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:N/I:N/A:H", EPSS: 0.1,

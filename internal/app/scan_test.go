@@ -52,11 +52,10 @@ func (e *engine) Rematch(ctx context.Context, done func(context.Context, core.Sc
 	return nil
 }
 
-func (e *engine) Known(context.Context) ([]string, error) { return e.known, nil }
-
-func (e *engine) Forget(_ context.Context, digests ...string) error {
+func (e *engine) Prune(ctx context.Context, gone func(context.Context, []string) ([]string, error)) error {
+	digests, err := gone(ctx, e.known)
 	e.forgot = append(e.forgot, digests...)
-	return nil
+	return err
 }
 
 func (e *engine) Report(_ context.Context, digest string) (core.ScanReport, error) {

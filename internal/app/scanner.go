@@ -16,10 +16,9 @@ type Scanner interface {
 	// was matched with other data. done is told of each image; progress, of how
 	// many of how many are through.
 	Rematch(ctx context.Context, done func(context.Context, core.ScanFact) error, progress func(done, total int)) error
-	// Known lists the digests of all images that were read.
-	Known(ctx context.Context) ([]string, error)
-	// Forget removes all that is known of the images.
-	Forget(ctx context.Context, digests ...string) error
+	// Prune removes all that is known of the images, of those that were read,
+	// that gone lists.
+	Prune(ctx context.Context, gone func(ctx context.Context, digests []string) ([]string, error)) error
 	// Report returns the report of an image; CodeNotFound when there is none.
 	Report(ctx context.Context, digest string) (core.ScanReport, error)
 	// Search returns the vulnerabilities that match and how many there are.

@@ -189,10 +189,10 @@ func (r *scanRun) batches(ctx context.Context, next func(*store.Tx, string) ([]s
 	}
 }
 
-// rematch matches what was scanned before with the data of today, and forgets
-// what no repository has any more.
+// rematch matches what was scanned before with the data of today, once what no
+// repository has any more is forgotten.
 func (r *scanRun) rematch(ctx context.Context) error {
-	if err := r.forget(ctx); err != nil {
+	if err := r.app.PruneScans(ctx); err != nil {
 		return err
 	}
 	return r.engine.Rematch(ctx, func(ctx context.Context, fact core.ScanFact) error {
@@ -203,27 +203,19 @@ func (r *scanRun) rematch(ctx context.Context) error {
 	})
 }
 
-func (r *scanRun) forget(ctx context.Context) error {
-	known, err := r.engine.Known(ctx)
-	if err != nil {
-		return err
+// PruneScans has the scanner forget the images that no repository has any more.
+// No caller is asked for its rights.
+func (a *App) PruneScans(ctx context.Context) error {
+	if a.scanner == nil {
+		return nil
 	}
-	for len(known) > 0 {
-		batch := known[:min(scanBatch, len(known))]
-		known = known[len(batch):]
-		var unused []string
-		err := r.app.store.View(ctx, func(tx *store.Tx) (err error) {
-			unused, err = tx.Unused(batch)
+	return a.scanner.Prune(ctx, func(ctx context.Context, digests []string) (gone []string, err error) {
+		err = a.store.View(ctx, func(tx *store.Tx) error {
+			gone, err = tx.Unused(digests)
 			return err
 		})
-		if err == nil && len(unused) > 0 {
-			err = r.engine.Forget(ctx, unused...)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+		return gone, err
+	})
 }
 
 // scan scans one image and keeps what was found.
