@@ -48,6 +48,9 @@ func (tx *Tx) ArtifactPage(repositoryID int64, f core.ArtifactFilter, w core.Win
 			UNION SELECT m.id FROM manifest m WHERE m.repository_id = ? AND m.digest >= ? AND m.digest < ?)`,
 			repositoryID, "%"+likeEscape(strings.ToLower(f.Text))+"%", repositoryID, digest, digest+"g")
 	}
+	if f.Label != 0 {
+		s.where(hasLabel, f.Label)
+	}
 	return windowPage(tx, s, artifactColumns, artifactSource, byPush, w, scanArtifact,
 		func(a core.Artifact) []any { return []any{micros(a.PushedAt), a.ID} })
 }

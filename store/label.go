@@ -2,6 +2,7 @@ package store
 
 import (
 	"database/sql"
+	"strconv"
 	"strings"
 
 	"github.com/breakwater-registry/breakwater/internal/core"
@@ -71,6 +72,31 @@ func (tx *Tx) AddLabel(artifactID, labelID int64) error {
 // RemoveLabel takes a label from an artifact; ErrNoRow when it does not have it.
 func (tx *Tx) RemoveLabel(artifactID, labelID int64) error {
 	return tx.execOne(`DELETE FROM artifact_label WHERE manifest_id = $1 AND label_id = $2`, artifactID, labelID)
+}
+
+// hasLabel selects the manifests with the label of that id.
+const hasLabel = "manifest.id IN (SELECT artifact_label.manifest_id FROM artifact_label WHERE artifact_label.label_id = ?)"
+
+// labelFilters turns Harbor's filter by the ids of labels, labels=(1 2), into
+// conditions and returns the rest. An artifact must have all of them.
+func (s *selection) labelFilters(filters []core.Filter) (rest []core.Filter, err error) {
+	for _, f := range filters {
+		if f.Field != "labels" {
+			rest = append(rest, f)
+			continue
+		}
+		if f.Match != core.MatchAll && f.Match != core.MatchExact {
+			return nil, core.Errorf(core.CodeBadRequest, "artifacts can be filtered by labels that they all have only: labels=(ID ID)")
+		}
+		for _, value := range f.Values {
+			id, err := strconv.ParseInt(value, 10, 64)
+			if err != nil {
+				return nil, core.Errorf(core.CodeBadRequest, "labels are filtered by their ids: labels=(ID ID)")
+			}
+			s.where(hasLabel, id)
+		}
+	}
+	return rest, nil
 }
 
 // LabelsOf returns the labels of the artifacts, by the artifact's id and in the

@@ -104,7 +104,7 @@ func (s *selection) add(c field, f core.Filter) error {
 		}
 	}
 	switch f.Match {
-	case core.MatchAny:
+	case core.MatchAny, core.MatchAll:
 		in(s, c.column, args)
 	case core.MatchRange:
 		for i, op := range []string{" >= ?", " <= ?"} {

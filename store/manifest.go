@@ -228,6 +228,9 @@ func (tx *Tx) artifacts(s *selection, tagged *bool, q core.Query) ([]core.Artifa
 	if q.Filters, err = s.tagFilters(q.Filters); err != nil {
 		return nil, 0, err
 	}
+	if q.Filters, err = s.labelFilters(q.Filters); err != nil {
+		return nil, 0, err
+	}
 	return listPage(tx, s, artifactColumns, artifactSource, q, "manifest.pushed_at DESC", "manifest.id", scanArtifact)
 }
 

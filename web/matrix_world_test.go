@@ -191,6 +191,7 @@ func (w *world) settle(t *testing.T) {
 	w.own.values["feed_name"], w.own.values["run_id"] = "debian", w.addFeedRun(t)
 	w.own.values["job_id"] = w.own.values["gc_id"]
 	w.own.values["ended_job"] = w.addEndedJob(t)
+	w.own.values["global_label"] = w.addGlobalLabel(t)
 	w.bare = w.addProject(t, keeper, "bare-project", "", "", false)
 	w.open = w.addProject(t, keeper, "open-project", "app", "v1", true)
 	w.foreign = w.addProject(t, keeper, theirs+"-vault", theirs+"-app", theirs+"-tag", false)
@@ -228,6 +229,16 @@ func (w *world) addLabels(t *testing.T, p *place, image bool) {
 		}
 		p.values[name] = strconv.FormatInt(id, 10)
 	}
+}
+
+// addGlobalLabel makes a label of all projects.
+func (w *world) addGlobalLabel(t *testing.T) string {
+	t.Helper()
+	id, err := w.app.CreateLabel(t.Context(), system, core.Label{Name: "everywhere"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strconv.FormatInt(id, 10)
 }
 
 // addEndedJob is a collection that was stopped before it began.

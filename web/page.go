@@ -47,6 +47,8 @@ func (h *api) pages() []page {
 		h.robotPages(),
 		h.policyPages(),
 		h.retentionPages(),
+		h.labelPages(),
+		h.artifactLabelPages(),
 		h.projectSettingsPages(),
 		h.projectLogPages(),
 	)

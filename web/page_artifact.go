@@ -51,6 +51,7 @@ func artifactTabs() []artifactTab {
 		{tabLayers, "layers", func(a app.OpenedArtifact) bool { return len(a.Children) == 0 }},
 		{tabReferrers, "referrers", nil},
 		{tabTags, "tags", nil},
+		{tabLabels, "labels", nil},
 	}
 }
 
@@ -133,7 +134,7 @@ func (h *api) artifactSummaryPage(c echo.Context) error {
 	}
 	readme := readmeOf(a.Annotations, contents)
 	view := ui.ArtifactView{Head: h.artifactHead(ctx, a, reference, tabSummary), Facts: artifactFacts(ctx, a, contents), Damaged: damaged,
-		Children: childRows(ctx, a), Readme: readme, Annotations: factsBut(readme, a.Annotations)}
+		Marks: mapAll(a.Labels, labelMark), Children: childRows(ctx, a), Readme: readme, Annotations: factsBut(readme, a.Annotations)}
 	if contents.Image != nil {
 		view.Config = configFacts(ctx, contents.Image.Config)
 		view.Labels = factsBut(readme, contents.Image.Config.Labels)

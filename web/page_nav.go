@@ -19,6 +19,7 @@ const (
 	sectionConfig   = "configuration"
 	sectionAudit    = "audit"
 	sectionCert     = "certificate"
+	sectionLabels   = "labels"
 )
 
 // navEntry is one entry of the navigation. Its text is frame.nav.SECTION.
@@ -38,6 +39,7 @@ func mainEntries() []navEntry {
 func adminEntries() []navEntry {
 	return []navEntry{
 		{sectionUsers, "/users", "users"},
+		{sectionLabels, labelsOfAll, "tag"},
 		{sectionConfig, "/admin/configuration", "gear"},
 		{sectionCert, "/admin/certificate", "lock"},
 		{sectionGC, "/admin/gc", "trash"},

@@ -36,6 +36,7 @@ const (
 	tabMembers      = "members"
 	tabRobots       = "robots"
 	tabPolicies     = "policies"
+	tabLabels       = "labels"
 	tabSettings     = "settings"
 	tabLogs         = "logs"
 )
@@ -47,6 +48,7 @@ func projectTabs() []projectTab {
 		{tabMembers, "/members", []core.Permission{{Resource: core.ResMember, Action: core.ActList}}},
 		{tabRobots, "/robots", []core.Permission{{Resource: core.ResRobot, Action: core.ActList}}},
 		{tabPolicies, "/policies", []core.Permission{{Resource: core.ResMetadata, Action: core.ActRead}, {Resource: core.ResTagRetention, Action: core.ActRead}}},
+		{tabLabels, "/labels", []core.Permission{{Resource: core.ResLabel, Action: core.ActList}}},
 		{tabSettings, "/settings", []core.Permission{{Resource: core.ResQuota, Action: core.ActRead}}},
 		{tabLogs, "/logs", []core.Permission{{Resource: core.ResLog, Action: core.ActList}}},
 	}

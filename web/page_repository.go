@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 
 	"github.com/a-h/templ"
@@ -86,16 +87,24 @@ func (h *api) artifactsPage(c echo.Context) error {
 	default:
 		shown = ""
 	}
+	filter.Label = labelFilter(c)
+	labels, err := h.labelOptions(c, r.Project, filter.Label)
+	if err != nil {
+		return err
+	}
 	w := window(c)
 	list, ends, err := h.app.ArtifactWindow(ctx, caller(c), r.Name, filter, w)
 	if err != nil {
 		return err
 	}
 	path, values := repositoryURL(r.Name), url.Values{"q": {filter.Text}, "show": {shown}}
+	if filter.Label != 0 {
+		values.Set("label", strconv.FormatInt(filter.Label, 10))
+	}
 	if lost(w, list) {
 		return redirect(c, withQuery(path, values))
 	}
-	view := ui.ArtifactsView{Path: path, Filter: filter.Text, Show: shown, Segments: artifactSegments(ctx, path, values),
+	view := ui.ArtifactsView{Path: path, Filter: filter.Text, Show: shown, Label: values.Get("label"), Labels: labels, Segments: artifactSegments(ctx, path, values),
 		Beside: beside(path, values, ends, i18n.T(ctx, "repository.newest")), Push: h.pushHelp(c, r.Project)}
 	for _, a := range list {
 		view.Artifacts = append(view.Artifacts, artifactRow(a))
@@ -133,7 +142,7 @@ func artifactSegments(ctx context.Context, path string, values url.Values) []ui.
 
 func artifactRow(a app.ListedArtifact) ui.ArtifactRow {
 	row := ui.ArtifactRow{Href: artifactURLPage(a.Artifact.Artifact), Digest: a.Digest, Kind: kindOf(a), Platforms: platformsOf(a.Artifact), Size: a.Bytes(),
-		Pushed: a.PushedAt, PushedBy: a.PushedBy, Pulled: a.PulledAt}
+		Pushed: a.PushedAt, PushedBy: a.PushedBy, Pulled: a.PulledAt, Labels: mapAll(a.Labels, labelMark)}
 	for _, tag := range a.Tags[:min(len(a.Tags), maxRowTags)] {
 		row.Tags = append(row.Tags, ui.Link{Href: repositoryURL(a.Repository, "artifacts", tag.Name), Label: tag.Name})
 	}

@@ -100,10 +100,23 @@ func (a *App) CreateLabel(ctx context.Context, c core.Caller, l core.Label) (id 
 // UpdateLabel replaces the name, the description and the colour of the label
 // l.ID, which stays where it is.
 func (a *App) UpdateLabel(ctx context.Context, c core.Caller, l core.Label) error {
+	return a.updateLabel(ctx, c, nil, l)
+}
+
+// ChangeLabel is UpdateLabel for an editor that has seen the label was;
+// CodeConflict when it has become another one since.
+func (a *App) ChangeLabel(ctx context.Context, c core.Caller, was, l core.Label) error {
+	return a.updateLabel(ctx, c, &was, l)
+}
+
+func (a *App) updateLabel(ctx context.Context, c core.Caller, was *core.Label, l core.Label) error {
 	return a.update(ctx, c, func(s *session) error {
 		old, err := s.labelFor(l.ID, core.ActUpdate)
 		if err != nil {
 			return err
+		}
+		if was != nil && !old.SameText(*was) {
+			return changedMeanwhile("the label " + old.Name)
 		}
 		if err := l.Validate(); err != nil {
 			return err

@@ -149,6 +149,10 @@ func (s *session) listed(plain ...core.Artifact) ([]ListedArtifact, error) {
 	if err != nil {
 		return nil, err
 	}
+	labels, err := s.LabelsOf(ids)
+	if err != nil {
+		return nil, err
+	}
 	var rules core.Immutability
 	for i, p := range plain {
 		if i == 0 { // all are of one repository
@@ -156,7 +160,7 @@ func (s *session) listed(plain ...core.Artifact) ([]ListedArtifact, error) {
 				return nil, err
 			}
 		}
-		list[i].Artifact = Artifact{Artifact: p, Children: children[p.ID]}
+		list[i].Artifact = Artifact{Artifact: p, Children: children[p.ID], Labels: labels[p.ID]}
 		if list[i].Tags, list[i].TagCount, err = s.firstTags(p.ID); err != nil {
 			return nil, err
 		}

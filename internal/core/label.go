@@ -25,6 +25,11 @@ func (l Label) Scope() string {
 	return "p"
 }
 
+// SameText says whether both labels read and look the same.
+func (l Label) SameText(other Label) bool {
+	return l.Name == other.Name && l.Description == other.Description && strings.EqualFold(l.Color, other.Color)
+}
+
 const (
 	maxLabelName        = 128
 	maxLabelDescription = 255

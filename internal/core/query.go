@@ -18,12 +18,13 @@ const (
 // Match says how a filter compares.
 type Match int
 
-// The comparisons of the q parameter: k=v, k=~v, k=[a~b], k={a b} or k=(a b).
+// The comparisons of the q parameter: k=v, k=~v, k=[a~b], k={a b} and k=(a b).
 const (
 	MatchExact Match = iota
 	MatchFuzzy
 	MatchRange
 	MatchAny
+	MatchAll // of a field that has several values; any of them for all others
 )
 
 // Filter is one condition of a list request. The store knows which fields a
@@ -120,14 +121,20 @@ func parseFilter(part string) (Filter, error) {
 			return Filter{}, Errorf(CodeBadRequest, "the range of %q in the q parameter must look like [a~b]", Clip(field, 64))
 		}
 		return Filter{field, MatchRange, []string{strings.TrimSpace(low), strings.TrimSpace(high)}}, nil
-	case enclosed(value, '{', '}'), enclosed(value, '(', ')'):
-		values := strings.Fields(value[1 : len(value)-1])
-		if len(values) == 0 {
-			return Filter{}, Errorf(CodeBadRequest, "the list of %q in the q parameter is empty", Clip(field, 64))
-		}
-		return Filter{field, MatchAny, unquoteAll(values)}, nil
+	case enclosed(value, '{', '}'):
+		return parseValues(field, MatchAny, value)
+	case enclosed(value, '(', ')'):
+		return parseValues(field, MatchAll, value)
 	}
 	return Filter{field, MatchExact, []string{unquote(value)}}, nil
+}
+
+func parseValues(field string, match Match, value string) (Filter, error) {
+	values := strings.Fields(value[1 : len(value)-1])
+	if len(values) == 0 {
+		return Filter{}, Errorf(CodeBadRequest, "the list of %q in the q parameter is empty", Clip(field, 64))
+	}
+	return Filter{field, match, unquoteAll(values)}, nil
 }
 
 func enclosed(s string, open, shut byte) bool {

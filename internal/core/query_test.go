@@ -20,7 +20,7 @@ func TestParseQuery(t *testing.T) {
 			{Field: "size", Match: core.MatchRange, Values: []string{"1", "9"}},
 			{Field: "op_time", Match: core.MatchRange, Values: []string{"", "2026-01-31"}},
 			{Field: "level", Match: core.MatchAny, Values: []string{"a", "b"}},
-			{Field: "tags", Match: core.MatchAny, Values: []string{"x"}},
+			{Field: "tags", Match: core.MatchAll, Values: []string{"x"}},
 			{Field: "quoted", Match: core.MatchExact, Values: []string{"v"}},
 		},
 		Sort: []core.SortKey{{Field: "name"}, {Field: "size", Descending: true}},

@@ -14,6 +14,7 @@ type Ends struct{ Previous, Next string }
 type ArtifactFilter struct {
 	Text   string // part of one of its tags, or the beginning of its digest
 	Tagged *bool  // with or without a tag; nil for both
+	Label  int64  // id of a label that it has; 0 for any
 }
 
 // RepositoryFilter selects and orders repositories of a project.
