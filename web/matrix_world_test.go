@@ -192,6 +192,8 @@ func (w *world) settle(t *testing.T) {
 	w.own.values["job_id"] = w.own.values["gc_id"]
 	w.own.values["ended_job"] = w.addEndedJob(t)
 	w.own.values["global_label"] = w.addGlobalLabel(t)
+	machine, _ := w.addRobot(t, place{}, "machine", app.RobotPermission{Kind: "system", Namespace: "/", Access: []core.Permission{{Resource: core.ResCatalog, Action: core.ActRead}}})
+	w.own.values["system_robot"] = strconv.FormatInt(machine.id.ID, 10)
 	w.bare = w.addProject(t, keeper, "bare-project", "", "", false)
 	w.open = w.addProject(t, keeper, "open-project", "app", "v1", true)
 	w.foreign = w.addProject(t, keeper, theirs+"-vault", theirs+"-app", theirs+"-tag", false)

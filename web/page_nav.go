@@ -20,6 +20,7 @@ const (
 	sectionAudit    = "audit"
 	sectionCert     = "certificate"
 	sectionLabels   = "labels"
+	sectionRobots   = "robots"
 )
 
 // navEntry is one entry of the navigation. Its text is frame.nav.SECTION.
@@ -39,6 +40,7 @@ func mainEntries() []navEntry {
 func adminEntries() []navEntry {
 	return []navEntry{
 		{sectionUsers, "/users", "users"},
+		{sectionRobots, systemRobots, "robot"},
 		{sectionLabels, labelsOfAll, "tag"},
 		{sectionConfig, "/admin/configuration", "gear"},
 		{sectionCert, "/admin/certificate", "lock"},

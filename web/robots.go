@@ -79,13 +79,7 @@ func expiresAt(r core.Robot) int64 {
 func newPermissionsJSON(grants []core.RobotGrant) []robotPermissionJSON {
 	all := []robotPermissionJSON{}
 	for _, g := range grants {
-		kind, namespace := app.RobotLevelProject, g.ProjectName
-		switch {
-		case g.AllProjects:
-			namespace = "*"
-		case g.ProjectID == 0:
-			kind, namespace = app.RobotLevelSystem, "/"
-		}
+		kind, namespace := app.GrantNamespace(g)
 		i := slices.IndexFunc(all, func(p robotPermissionJSON) bool { return p.Kind == kind && p.Namespace == namespace })
 		if i < 0 {
 			i = len(all)

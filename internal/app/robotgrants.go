@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -34,10 +35,60 @@ func (s *session) grantsOf(r core.Robot, permissions []RobotPermission) ([]core.
 			}
 		}
 	}
-	if len(all) == 0 || len(all) > maxRobotGrants {
-		return nil, core.Errorf(core.CodeBadRequest, "a robot account needs 1 to %d permissions", maxRobotGrants)
+	return all, countGrants(all)
+}
+
+// GrantNamespace says where a grant holds, as RobotPermission names it.
+func GrantNamespace(g core.RobotGrant) (kind, namespace string) {
+	switch {
+	case g.AllProjects:
+		return RobotLevelProject, "*"
+	case g.ProjectID == 0:
+		return RobotLevelSystem, "/"
 	}
-	return all, nil
+	return RobotLevelProject, g.ProjectName
+}
+
+// SetRobotAccess replaces what a robot account may do in one place; without any
+// access it has no rights there any more. What it may do elsewhere stays.
+func (a *App) SetRobotAccess(ctx context.Context, c core.Caller, id int64, p RobotPermission) error {
+	return a.update(ctx, c, func(s *session) error {
+		r, err := s.robotFor(id, core.ActUpdate)
+		if err != nil {
+			return err
+		}
+		if err := s.coversAll(r.Grants); err != nil {
+			return err
+		}
+		r.Grants = slices.DeleteFunc(r.Grants, func(g core.RobotGrant) bool {
+			kind, namespace := GrantNamespace(g)
+			return kind == p.Kind && namespace == p.Namespace
+		})
+		if len(p.Access) > 0 {
+			given, err := s.grantsOf(r, []RobotPermission{p})
+			if err != nil {
+				return err
+			}
+			r.Grants = append(r.Grants, given...)
+		}
+		if err := countGrants(r.Grants); err != nil {
+			return err
+		}
+		if err := s.coversAll(r.Grants); err != nil {
+			return err
+		}
+		if err := s.Tx.UpdateRobot(r); err != nil {
+			return err
+		}
+		return s.audit(act{operation: "update", resourceType: "robot", resource: r.Name, project: r.ProjectID, description: describeRobot(r)})
+	})
+}
+
+func countGrants(grants []core.RobotGrant) error {
+	if len(grants) == 0 || len(grants) > maxRobotGrants {
+		return core.Errorf(core.CodeBadRequest, "a robot account needs 1 to %d permissions", maxRobotGrants)
+	}
+	return nil
 }
 
 // grantScope is a grant without its permission: where it holds.

@@ -295,3 +295,27 @@ func TestRobotLists(t *testing.T) {
 	list(w.ada, 0, core.CodeForbidden)
 	list(anonymous, 0, core.CodeUnauthorized)
 }
+
+// The rights of a robot account are changed place by place, and never beyond
+// those of who changes them.
+func TestRobotAccess(t *testing.T) {
+	w := newTown(t)
+	made, _ := w.makeRobot(t, w.admin, systemRobot("deploy", in("*", pull), in("here", push)))
+	set := func(c core.Caller, id int64, p app.RobotPermission, want core.Code) {
+		t.Helper()
+		wantCode(t, "SetRobotAccess", w.SetRobotAccess(t.Context(), c, id, p), want)
+	}
+	set(w.admin, made.ID, in("here", pull, push), "")
+	set(w.admin, made.ID, in("nowhere", pull), core.CodeBadRequest)
+	set(w.admin, made.ID, in("*"), "")
+	r, err := w.Robot(t.Context(), w.admin, made.ID)
+	if err != nil || len(r.Grants) != 2 || r.Grants[0].AllProjects || r.Grants[0].ProjectName != "here" {
+		t.Errorf("the robot account may %+v, %v", r.Grants, err)
+	}
+	set(w.admin, made.ID, in("here"), core.CodeBadRequest) // it would have no rights at all
+	set(w.ada, made.ID, in("here", pull), core.CodeNotFound)
+
+	small, _ := w.makeRobot(t, w.admin, systemRobot("small", onSystem(read, change, manage)))
+	set(small, small.ID, onSystem(core.Permission{Resource: core.ResUser, Action: core.ActCreate}), core.CodeDenied)
+	set(small, made.ID, in("here", pull), core.CodeDenied) // it would reach the rights of the other
+}
