@@ -6,7 +6,7 @@ import (
 
 // quotaFields are Harbor's names. The id of a quota is that of its project.
 var quotaFields = fields{
-	"id": {"project.id", intField}, "reference_id": {"project.id", intField},
+	"name": {"project.name", textField}, "id": {"project.id", intField}, "reference_id": {"project.id", intField},
 	"hard.storage": {"project.quota_hard", intField}, "used.storage": {"project.quota_used", intField},
 	"creation_time": {"project.created_at", timeField}, "update_time": {"project.updated_at", timeField},
 }

@@ -21,6 +21,7 @@ const (
 	sectionCert     = "certificate"
 	sectionLabels   = "labels"
 	sectionRobots   = "robots"
+	sectionQuotas   = "quotas"
 )
 
 // navEntry is one entry of the navigation. Its text is frame.nav.SECTION.
@@ -41,6 +42,7 @@ func adminEntries() []navEntry {
 	return []navEntry{
 		{sectionUsers, "/users", "users"},
 		{sectionRobots, systemRobots, "robot"},
+		{sectionQuotas, quotasPath, "disk"},
 		{sectionLabels, labelsOfAll, "tag"},
 		{sectionConfig, "/admin/configuration", "gear"},
 		{sectionCert, "/admin/certificate", "lock"},

@@ -120,6 +120,7 @@ var pageTable = map[string]pageEntry{
 	"POST " + aRetention + "/runs/:execution_id/stop":    {rule: project(core.ResTagRetention, core.ActUpdate)},
 	"GET " + aRetention + "/runs/:execution_id/:task_id": {rule: project(core.ResTagRetention, core.ActRead)},
 
+	"GET /admin/quotas":                               {rule: systemWide(core.ResQuota, core.ActList)},
 	"GET /admin/labels":                               {rule: rule{scope: aUser}},
 	"GET /admin/labels/new":                           {rule: systemWide(core.ResLabel, core.ActCreate)},
 	"POST /admin/labels":                              {rule: systemWide(core.ResLabel, core.ActCreate), form: "name=fresh&color=%230E7C9F"},
