@@ -43,16 +43,19 @@ var arrows = map[string][]string{
 	"scanner/scandb": {"internal/core", "scanner/dbfile"},
 	"scanner/vulndb": {"scanner/dbfile"},
 	// seal encrypts secrets for the database; who holds the key passes the box.
-	"internal/seal":  {"internal/core"},
-	"trust/notary":   {"internal/core", "internal/app", "internal/httpx", "internal/seal", "internal/signin"},
-	"internal/jobs":  {"internal/core", "internal/app"},
-	"scanner/feeds":  {"internal/core"},
-	"scanner/sbom":   {"internal/core"},
-	"web":            {"internal/core", "internal/app", "internal/disk", "internal/httpx", "assets", "web/ui", "web/ui/i18n"},
-	"web/ui":         {"internal/core", "assets", "web/ui/i18n"},
-	"web/ui/i18n":    {},
-	"assets":         {},
-	"internal/bench": {}, // a program of its own, which starts the binary
+	"internal/seal": {"internal/core"},
+	"trust/notary":  {"internal/core", "internal/app", "internal/httpx", "internal/seal", "internal/signin"},
+	"internal/jobs": {"internal/core", "internal/app"},
+	"scanner/feeds": {"internal/core"},
+	"scanner/sbom":  {"internal/core"},
+	"web":           {"internal/core", "internal/app", "internal/disk", "internal/httpx", "assets", "assets/licences", "web/ui", "web/ui/i18n"},
+	"web/ui":        {"internal/core", "assets", "web/ui/i18n"},
+	"web/ui/i18n":   {},
+	"assets":        {},
+	// licences is written by its generate, a program of its own.
+	"assets/licences":          {},
+	"assets/licences/generate": {"assets/licences"},
+	"internal/bench":           {}, // a program of its own, which starts the binary
 	// signature gets what it verifies with, and hands back what it found.
 	"trust/signature": {"internal/core"},
 	// testenv is for tests, which are not looked at here: nothing imports it.

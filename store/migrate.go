@@ -46,6 +46,15 @@ func migrations() ([]migration, error) {
 	return all, nil
 }
 
+// SchemaVersion is that of the databases which this program opens.
+func SchemaVersion() int {
+	names, err := fs.Glob(migrationFiles, "migrations/*.sql")
+	if err != nil {
+		return 0 // of no pattern that is well written
+	}
+	return len(names)
+}
+
 // migrate brings the schema up to date, each step in a transaction of its own.
 func migrate(d dialect, c *conn) error {
 	steps, err := migrations()

@@ -48,6 +48,7 @@ func (h *api) pages() []page {
 		h.policyPages(),
 		h.retentionPages(),
 		h.labelPages(),
+		h.aboutPages(),
 		h.quotaPages(),
 		h.artifactLabelPages(),
 		h.projectSettingsPages(),

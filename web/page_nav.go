@@ -22,6 +22,7 @@ const (
 	sectionLabels   = "labels"
 	sectionRobots   = "robots"
 	sectionQuotas   = "quotas"
+	sectionAbout    = "about"
 )
 
 // navEntry is one entry of the navigation. Its text is frame.nav.SECTION.

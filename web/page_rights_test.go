@@ -120,6 +120,8 @@ var pageTable = map[string]pageEntry{
 	"POST " + aRetention + "/runs/:execution_id/stop":    {rule: project(core.ResTagRetention, core.ActUpdate)},
 	"GET " + aRetention + "/runs/:execution_id/:task_id": {rule: project(core.ResTagRetention, core.ActRead)},
 
+	"GET /about":                                      {rule: rule{scope: aUser}},
+	"GET /about/licence":                              {rule: rule{scope: aUser}, query: "of=htmx.org"},
 	"GET /admin/quotas":                               {rule: systemWide(core.ResQuota, core.ActList)},
 	"GET /admin/labels":                               {rule: rule{scope: aUser}},
 	"GET /admin/labels/new":                           {rule: systemWide(core.ResLabel, core.ActCreate)},

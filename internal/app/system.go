@@ -18,6 +18,9 @@ func (a *App) Ping(ctx context.Context) error {
 	})
 }
 
+// SchemaVersion is that of the database.
+func (a *App) SchemaVersion() int { return store.SchemaVersion() }
+
 // Authorize says whether the caller may do action on a resource of the whole
 // registry; for what a transport reads outside the database.
 func (a *App) Authorize(ctx context.Context, c core.Caller, resource core.Resource, action core.Action) error {

@@ -34,7 +34,7 @@ func userLinks(ctx context.Context, f Frame) []NavLink {
 	if f.HasCA {
 		links = append(links, NavLink{Path: "/certificate", Icon: "download", Label: t(ctx, "frame.certificate")})
 	}
-	return links
+	return append(links, NavLink{Path: "/about", Icon: "info", Label: t(ctx, "about.title")})
 }
 
 func boolAttr(b bool) string { return strconv.FormatBool(b) }
