@@ -14,6 +14,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"os/exec"
 	"os/signal"
 	"regexp"
 	"strings"
@@ -55,6 +56,7 @@ func run(ctx context.Context, args []string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	apart(ctx, dir)
 	running, err := build(ctx, dir, opts)
 	if err != nil {
 		return err
@@ -69,6 +71,15 @@ func run(ctx context.Context, args []string) (err error) {
 	}
 	b.results.print(os.Stdout, time.Since(began))
 	return nil
+}
+
+// apart has ext4 put each folder in dir into a block group of its own (chattr(1),
+// attribute T). In one group the files that one server removed would slow the
+// other's: ext4 passes over inodes freed in the last minutes one by one when it
+// looks for a free one, which makes creating a file twenty times slower. Where
+// the filesystem has no such attribute, nothing changes.
+func apart(ctx context.Context, dir string) {
+	_ = exec.CommandContext(ctx, "chattr", "+T", dir).Run()
 }
 
 func parse(args []string) (options, error) {
