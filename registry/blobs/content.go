@@ -90,42 +90,51 @@ func (s *FileStore) Put(ctx context.Context, f File, content []byte) error {
 }
 
 func (s *FileStore) put(temp, target string, content []byte) error {
-	err := s.writeDurably(temp, content)
-	if err == nil {
-		err = s.publish(temp, target)
-	}
+	f, err := s.layer.OpenFile(temp, os.O_RDWR|os.O_CREATE|os.O_EXCL, filePerm)
 	if err != nil {
+		return err
+	}
+	if _, err = f.WriteAt(content, 0); err == nil {
+		err = s.publish(f, temp, target)
+	}
+	if err := errors.Join(err, f.Close()); err != nil {
 		return errors.Join(err, removeFile(s.layer, temp))
 	}
 	return nil
 }
 
-func (s *FileStore) writeDurably(name string, content []byte) error {
-	f, err := s.layer.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, filePerm)
-	if err != nil {
+// publish gives the open file temp its final name and makes content and name
+// durable, both at the same time: a filesystem with a journal does that with
+// one commit, where one after the other takes two. Only then may a row name the
+// file. A power cut before that leaves a file that no row knows and that may not
+// be whole: the garbage collection removes it, and fsck inspects it before use.
+//
+// When the content could not be synced, the file is removed: its bytes cannot
+// be trusted. When only the name could not, it stays: another request may have
+// published the same content there with success.
+func (s *FileStore) publish(f LayerFile, temp, target string) error {
+	if err := s.rename(temp, target); err != nil {
 		return err
 	}
-	if _, err := f.WriteAt(content, 0); err != nil {
-		return errors.Join(err, f.Close())
+	named := make(chan error, 1)
+	go func() { named <- s.layer.SyncDir(filepath.Dir(target)) }()
+	err := f.Sync()
+	if err != nil {
+		err = errors.Join(err, removeFile(s.layer, target))
 	}
-	return errors.Join(f.Sync(), f.Close())
+	return errors.Join(err, <-named)
 }
 
-// publish gives a synced file its final name and makes the name durable. When
-// the last step fails, the file stays where it is: another request may have
-// published the same content there with success.
-func (s *FileStore) publish(temp, target string) error {
+// rename moves a file, into a folder that is made when it is not there.
+func (s *FileStore) rename(temp, target string) error {
 	err := s.layer.Rename(temp, target)
-	if errors.Is(err, fs.ErrNotExist) {
-		if err := makeDirs(s.layer, filepath.Dir(target)); err != nil {
-			return err
-		}
-		err = s.layer.Rename(temp, target)
-	}
-	if err != nil {
+	if !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	return s.layer.SyncDir(filepath.Dir(target))
+	if err := makeDirs(s.layer, filepath.Dir(target)); err != nil {
+		return err
+	}
+	return s.layer.Rename(temp, target)
 }
 
 // Remove unlinks the file of a blob, durably. An absent file is fine; readers

@@ -170,7 +170,7 @@ func TestPut(t *testing.T) {
 		if _, err := os.Stat(filepath.Join(root, "blobs", string(algorithm), hex[:2], hex+".3")); err != nil {
 			t.Error(err)
 		}
-		want := []string{"open", "write", "sync", "rename", "syncdir " + hex[:2]}
+		want := []string{"open", "write", "rename", "sync", "syncdir " + hex[:2]}
 		if ops := layer.take(); !slices.Equal(ops, want) {
 			t.Errorf("operations %v, want %v", ops, want)
 		}
@@ -221,7 +221,7 @@ func TestPutMakesMissingFolder(t *testing.T) {
 	if err := s.Put(t.Context(), f, data); err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"open", "write", "sync", "rename", "mkdir", "syncdir sha256", "rename", "syncdir " + sub}
+	want := []string{"open", "write", "rename", "mkdir", "syncdir sha256", "rename", "sync", "syncdir " + sub}
 	if ops := layer.take(); !slices.Equal(ops, want) {
 		t.Errorf("operations %v, want %v", ops, want)
 	}

@@ -251,13 +251,7 @@ func (u *Upload) Commit(ctx context.Context, f File) error {
 	if err := u.store.ready(ctx, f.Digest.Algorithm()); err != nil {
 		return u.fail("store a blob", err)
 	}
-	if err := u.file.Sync(); err != nil {
-		return u.fail("store a blob", err)
-	}
-	if err := u.closeFile(); err != nil {
-		return u.fail("store a blob", err)
-	}
-	if err := u.store.publish(u.name(), u.store.full(target)); err != nil {
+	if err := u.store.publish(u.file, u.name(), u.store.full(target)); err != nil {
 		return u.fail("store a blob", err)
 	}
 	u.end()

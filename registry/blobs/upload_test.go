@@ -91,7 +91,7 @@ func TestPushInThreeRequests(t *testing.T) {
 		t.Error("the blob differs")
 	}
 	ops := slices.DeleteFunc(layer.take(), func(op string) bool { return op == "open" || op == "write" })
-	want := []string{"sync", "rename", "syncdir " + f.Digest.Encoded()[:2]}
+	want := []string{"rename", "sync", "syncdir " + f.Digest.Encoded()[:2]}
 	if !slices.Equal(ops, want) {
 		t.Errorf("operations %v, want %v", ops, want)
 	}

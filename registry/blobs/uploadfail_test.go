@@ -201,6 +201,9 @@ func TestFailedCommitEndsTheUpload(t *testing.T) {
 		if left := leftovers(t, root); len(left) > 0 {
 			t.Errorf("%s: left %v", op, left)
 		}
+		if _, exists, err := s.Stat(t.Context(), f); err != nil || exists && op == "sync" {
+			t.Errorf("%s: the file stayed though its bytes may be lost (%v)", op, err)
+		}
 	}
 }
 
