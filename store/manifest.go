@@ -292,7 +292,8 @@ func (tx *Tx) Referrers(repository, digest, artifactType string, after int64, n 
 func (tx *Tx) Accessories(repositoryID int64, digest string, q core.Query) ([]core.Artifact, int64, error) {
 	s := &selection{fields: artifactFields}
 	s.where("manifest.repository_id = ?", repositoryID)
-	s.where("(manifest.subject = ? OR EXISTS (SELECT 1 FROM tag t WHERE t.manifest_id = manifest.id AND t.signs = ?))", digest, digest)
+	s.where(`manifest.id IN (SELECT m.id FROM manifest m WHERE m.repository_id = ? AND m.subject = ?
+		UNION SELECT t.manifest_id FROM tag t WHERE t.repository_id = ? AND t.signs = ? AND `+holdsByTag+`)`, repositoryID, digest, repositoryID, digest)
 	return listPage(tx, s, artifactColumns, artifactSource, q, "manifest.id", "manifest.id", scanArtifact)
 }
 
@@ -301,7 +302,7 @@ func (tx *Tx) Accessories(repositoryID int64, digest string, q core.Query) ([]co
 func (tx *Tx) AccessoriesOf(repositoryID int64, digests []string, n int) (map[string][]core.Artifact, error) {
 	byDigest := map[string][]core.Artifact{}
 	for _, by := range []struct{ column, source string }{
-		{"manifest.subject", artifactSource}, {"t.signs", artifactSource + " JOIN tag t ON t.manifest_id = manifest.id"}} {
+		{"manifest.subject", artifactSource}, {"t.signs", artifactSource + " JOIN tag t ON t.manifest_id = manifest.id AND t.repository_id = manifest.repository_id AND " + holdsByTag}} {
 		s := &selection{}
 		s.where("manifest.repository_id = ?", repositoryID)
 		in(s, by.column, digests)

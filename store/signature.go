@@ -67,7 +67,7 @@ const (
 func (tx *Tx) SignatureManifests(repositoryID int64, subject string, n int) ([]core.Artifact, error) {
 	return list(tx, `SELECT `+artifactColumns+` FROM `+artifactSource+` WHERE manifest.repository_id = $1 AND manifest.id IN (
 			SELECT m.id FROM manifest m WHERE m.repository_id = $1 AND m.subject = $2 AND `+holdsByReference+`
-			UNION SELECT t.manifest_id FROM tag t WHERE t.repository_id = $1 AND t.signs = $2)
+			UNION SELECT t.manifest_id FROM tag t WHERE t.repository_id = $1 AND t.signs = $2 AND `+holdsByTag+`)
 		ORDER BY manifest.id DESC LIMIT $3`, []any{repositoryID, subject, n}, scanArtifact)
 }
 
@@ -75,7 +75,7 @@ func (tx *Tx) SignatureManifests(repositoryID int64, subject string, n int) ([]c
 // signature of the subject.
 func (tx *Tx) HasSignatureManifests(repositoryID int64, subject string) (found bool, err error) {
 	err = tx.get(`SELECT EXISTS (SELECT 1 FROM manifest m WHERE m.repository_id = $1 AND m.subject = $2 AND `+holdsByReference+`)
-		OR EXISTS (SELECT 1 FROM tag t WHERE t.repository_id = $1 AND t.signs = $2)`, []any{repositoryID, subject}, &found)
+		OR EXISTS (SELECT 1 FROM tag t WHERE t.repository_id = $1 AND t.signs = $2 AND `+holdsByTag+`)`, []any{repositoryID, subject}, &found)
 	return found, err
 }
 
