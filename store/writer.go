@@ -143,7 +143,11 @@ func (s *Store) commitBatch(c *conn, batch []*job) (err error) {
 	var entries []core.JournalEntry
 	good := 0
 	for _, j := range batch {
-		if err := runJob(c, j, now); err != nil {
+		run := runInSavepoint
+		if len(batch) == 1 {
+			run = runAlone
+		}
+		if err := run(c, j, now); err != nil {
 			return err
 		}
 		if j.err == nil && j.panic == nil {
@@ -179,20 +183,30 @@ func (s *Store) commitBatch(c *conn, batch []*job) (err error) {
 	return err
 }
 
-// runJob runs one job in a savepoint. Its own error is the connection's, not the job's.
-func runJob(c *conn, j *job, now time.Time) error {
-	if _, err := c.exec("SAVEPOINT job"); err != nil {
-		return writeError("savepoint", err)
-	}
+// runAlone runs the only job of a transaction, which is rolled back when the job
+// fails.
+func runAlone(c *conn, j *job, now time.Time) error {
 	j.tx = &Tx{conn: c, now: now}
 	func() {
 		defer func() { j.panic = recover() }()
 		j.err = j.fn(j.tx)
 	}()
+	if noSpace(j.err) {
+		j.err = writeError("write", j.err)
+	}
+	return nil
+}
+
+// runInSavepoint runs one job of several. Its own error is the connection's, not
+// the job's.
+func runInSavepoint(c *conn, j *job, now time.Time) error {
+	if _, err := c.exec("SAVEPOINT job"); err != nil {
+		return writeError("savepoint", err)
+	}
+	if err := runAlone(c, j, now); err != nil {
+		return err
+	}
 	if j.err != nil || j.panic != nil {
-		if noSpace(j.err) {
-			j.err = writeError("write", j.err)
-		}
 		if _, err := c.exec("ROLLBACK TO SAVEPOINT job"); err != nil {
 			return writeError("rollback", err)
 		}
