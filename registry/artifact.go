@@ -34,9 +34,14 @@ func (g *Registry) PutArtifact(ctx context.Context, caller core.Caller, reposito
 // putContent gives a small blob to the repository.
 func (q *request) putContent(content []byte) error {
 	blob := core.Blob{Digest: digest.FromBytes(content).String(), Size: int64(len(content))}
-	linked, err := q.app.LinkExisting(q.ctx(), q.caller, q.repository, blob)
-	if linked || err != nil {
+	known, err := q.app.MayPushBlob(q.ctx(), q.caller, q.repository, blob.Digest)
+	if err != nil {
 		return err
+	}
+	if known {
+		if linked, err := q.app.LinkExisting(q.ctx(), q.caller, q.repository, blob); linked || err != nil {
+			return err
+		}
 	}
 	generation, written := q.generations.next()
 	defer written()

@@ -18,14 +18,15 @@ import (
 // startUpload opens an upload session, or ends at once where the client sends
 // the whole blob (?digest=) or names a repository to mount it from.
 func (q *request) startUpload() error {
-	if err := q.app.MayPush(q.ctx(), q.caller, q.repository); err != nil {
+	query := q.r.URL.Query()
+	want := query.Get("digest")
+	known, err := q.app.MayPushBlob(q.ctx(), q.caller, q.repository, want)
+	if err != nil {
 		return err
 	}
-	query := q.r.URL.Query()
 	if mounted, err := q.mount(query.Get("mount"), query.Get("from")); mounted || err != nil {
 		return err
 	}
-	want := query.Get("digest")
 	if want != "" {
 		if _, err := parseDigest(want); err != nil {
 			return err
@@ -39,7 +40,7 @@ func (q *request) startUpload() error {
 	if want == "" {
 		return q.accepted(upload)
 	}
-	return q.finish(upload, want)
+	return q.finish(upload, want, known)
 }
 
 // mount links a blob from another repository. It says false where that cannot
@@ -71,6 +72,11 @@ func (q *request) upload() (*blobs.Upload, error) {
 	if err := q.app.MayPush(q.ctx(), q.caller, q.repository); err != nil {
 		return nil, err
 	}
+	return q.session()
+}
+
+// session finds the session of the request; the caller has been authorised.
+func (q *request) session() (*blobs.Upload, error) {
 	upload, err := q.blobs.Upload(q.ctx(), q.repository, q.reference)
 	if core.IsNotFound(err) {
 		return nil, fail(errcode.ErrorCodeBlobUploadUnknown, "")
@@ -106,12 +112,16 @@ func (q *request) putUpload() error {
 	if _, err := parseDigest(want); err != nil {
 		return err
 	}
-	upload, err := q.upload()
+	known, err := q.app.MayPushBlob(q.ctx(), q.caller, q.repository, want)
+	if err != nil {
+		return err
+	}
+	upload, err := q.session()
 	if err != nil {
 		return err
 	}
 	defer upload.Release()
-	return q.finish(upload, want)
+	return q.finish(upload, want, known)
 }
 
 func (q *request) cancelUpload() error {
@@ -164,8 +174,9 @@ func (q *request) receive(upload *blobs.Upload) error {
 	return err
 }
 
-// finish appends what the request carries and makes the session a blob.
-func (q *request) finish(upload *blobs.Upload, want string) error {
+// finish appends what the request carries and makes the session a blob; known
+// says that the registry may have it already.
+func (q *request) finish(upload *blobs.Upload, want string, known bool) error {
 	if q.r.ContentLength != 0 {
 		if err := q.receive(upload); err != nil {
 			return err
@@ -175,7 +186,7 @@ func (q *request) finish(upload *blobs.Upload, want string) error {
 	if err := upload.Verify(q.ctx(), d); err != nil {
 		return err
 	}
-	if err := q.keep(upload, core.Blob{Digest: want, Size: upload.Size()}); err != nil {
+	if err := q.keep(upload, core.Blob{Digest: want, Size: upload.Size()}, known); err != nil {
 		return err
 	}
 	q.created(d)
@@ -184,13 +195,15 @@ func (q *request) finish(upload *blobs.Upload, want string) error {
 
 // keep gives the verified upload to the repository: as a link where the
 // registry has the blob already, else as a file of its own.
-func (q *request) keep(upload *blobs.Upload, blob core.Blob) error {
-	linked, err := q.app.LinkExisting(q.ctx(), q.caller, q.repository, blob)
-	if err != nil {
-		return err
-	}
-	if linked {
-		return upload.Discard(q.ctx())
+func (q *request) keep(upload *blobs.Upload, blob core.Blob, known bool) error {
+	if known {
+		linked, err := q.app.LinkExisting(q.ctx(), q.caller, q.repository, blob)
+		if err != nil {
+			return err
+		}
+		if linked {
+			return upload.Discard(q.ctx())
+		}
 	}
 	generation, written := q.generations.next()
 	defer written()

@@ -31,6 +31,26 @@ func (a *App) MayPush(ctx context.Context, c core.Caller, repository string) err
 	})
 }
 
+// MayPushBlob is MayPush for a client that announces what it pushes: has says
+// whether the registry holds a live file of the digest, which LinkExisting then
+// may find. An empty digest is none.
+func (a *App) MayPushBlob(ctx context.Context, c core.Caller, repository, digest string) (has bool, err error) {
+	err = a.view(ctx, c, func(s *session) error {
+		if _, err := s.pushable(repository); err != nil {
+			return err
+		}
+		if digest == "" {
+			return nil
+		}
+		_, err := s.LiveBlob(digest)
+		if has = err == nil; errors.Is(err, store.ErrNoRow) {
+			return nil
+		}
+		return err
+	})
+	return has, err
+}
+
 // pushable authorises a push.
 func (s *session) pushable(repository string) (core.Project, error) {
 	project, err := s.onRepository(repository, core.ResRepository, core.ActPush)
@@ -245,12 +265,8 @@ func (a *App) StoredBlob(ctx context.Context, digest string) (blob core.Blob, er
 // LinkExisting is LinkBlob where the registry holds a live file of the blob
 // already; it says whether it does.
 func (a *App) LinkExisting(ctx context.Context, c core.Caller, repository string, blob core.Blob) (bool, error) {
-	known, err := a.HasBlob(ctx, blob.Digest)
-	if !known || err != nil {
-		return false, err
-	}
 	blob.Generation = 0
-	_, err = a.LinkBlob(ctx, c, repository, blob)
+	_, err := a.LinkBlob(ctx, c, repository, blob)
 	if core.IsNotFound(err) {
 		return false, nil
 	}
