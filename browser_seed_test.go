@@ -61,16 +61,7 @@ func newProject(t *testing.T, srv *testenv.Server, project string, public bool) 
 // cannot wait for. The server is stopped meanwhile.
 func pastWeeks(t *testing.T, srv *testenv.Server) {
 	t.Helper()
-	srv.Stop(t)
-	j, err := journal.Open(filepath.Join(srv.Data, "journal"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	st, err := store.Open(t.Context(), filepath.Join(srv.Data, databaseFile), j)
-	if err != nil {
-		t.Fatal(err)
-	}
-	err = st.Update(t.Context(), func(tx *store.Tx) error {
+	writeStore(t, srv, func(tx *store.Tx) error {
 		for day := 60; day > 0; day-- {
 			at := tx.Now().Add(-time.Duration(day) * 24 * time.Hour)
 			work := 1.0
@@ -88,7 +79,21 @@ func pastWeeks(t *testing.T, srv *testenv.Server) {
 		}
 		return nil
 	})
+}
+
+// writeStore writes into the database of the server, which is stopped meanwhile.
+func writeStore(t *testing.T, srv *testenv.Server, fn func(*store.Tx) error) {
+	t.Helper()
+	srv.Stop(t)
+	j, err := journal.Open(filepath.Join(srv.Data, "journal"))
 	if err != nil {
+		t.Fatal(err)
+	}
+	st, err := store.Open(t.Context(), filepath.Join(srv.Data, databaseFile), j)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := st.Update(t.Context(), fn); err != nil {
 		t.Fatal(err)
 	}
 	if err := st.Close(); err != nil {

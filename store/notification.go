@@ -1,6 +1,7 @@
 package store
 
 import (
+	"strconv"
 	"time"
 
 	"github.com/breakwater-registry/breakwater/internal/core"
@@ -36,12 +37,24 @@ func (tx *Tx) Notifications(v AuditScope, q core.Query) ([]core.Notification, in
 	return listPage(tx, s, notificationColumns, "notification n", q, "n.id DESC", "n.id", scanNotification)
 }
 
-// UnseenNotifications counts the notifications with an id above seen.
+var byArrival = ordering{columns: []field{{"n.id", intField}}, descending: true}
+
+// NotificationPage reads one page of the notifications, the newest first.
+func (tx *Tx) NotificationPage(v AuditScope, w core.Window) ([]core.Notification, core.Ends, error) {
+	s := &selection{}
+	v.add(s, "n.project_id")
+	return windowPage(tx, s, notificationColumns, "notification n", byArrival, w, scanNotification, func(n core.Notification) []any { return []any{n.ID} })
+}
+
+// maxUnseen is how far unseen notifications are counted: each page asks for it.
+const maxUnseen = 100
+
+// UnseenNotifications counts the notifications with an id above seen, up to 100.
 func (tx *Tx) UnseenNotifications(v AuditScope, seen int64) (n int64, err error) {
 	s := &selection{}
 	v.add(s, "n.project_id")
 	s.where("n.id > ?", seen)
-	err = tx.get(`SELECT COUNT(*) FROM notification n`+s.clause(), s.args, &n)
+	err = tx.get(`SELECT COUNT(*) FROM (SELECT n.id FROM notification n`+s.clause()+` LIMIT `+strconv.Itoa(maxUnseen)+`) some`, s.args, &n)
 	return n, err
 }
 

@@ -48,6 +48,7 @@ func (h *api) pages() []page {
 		h.policyPages(),
 		h.retentionPages(),
 		h.labelPages(),
+		h.notificationPages(),
 		h.aboutPages(),
 		h.quotaPages(),
 		h.artifactLabelPages(),
@@ -202,6 +203,10 @@ func (h *api) show(c echo.Context, status int, section, title string, body templ
 		return render(c, status, ui.Bare(frame), body)
 	}
 	frame.Toast = takeToast(c)
+	var err error
+	if frame.Unseen, err = h.app.UnseenNotifications(c.Request().Context(), caller(c)); err != nil {
+		return err
+	}
 	return render(c, status, ui.Layout(frame), body)
 }
 

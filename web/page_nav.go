@@ -23,6 +23,7 @@ const (
 	sectionRobots   = "robots"
 	sectionQuotas   = "quotas"
 	sectionAbout    = "about"
+	sectionInbox    = "inbox"
 )
 
 // navEntry is one entry of the navigation. Its text is frame.nav.SECTION.

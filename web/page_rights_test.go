@@ -120,6 +120,8 @@ var pageTable = map[string]pageEntry{
 	"POST " + aRetention + "/runs/:execution_id/stop":    {rule: project(core.ResTagRetention, core.ActUpdate)},
 	"GET " + aRetention + "/runs/:execution_id/:task_id": {rule: project(core.ResTagRetention, core.ActRead)},
 
+	"GET /notifications":                              {rule: rule{scope: aUser}},
+	"POST /notifications/seen":                        {rule: rule{scope: aUser}, form: "through=1"},
 	"GET /about":                                      {rule: rule{scope: aUser}},
 	"GET /about/licence":                              {rule: rule{scope: aUser}, query: "of=htmx.org"},
 	"GET /admin/quotas":                               {rule: systemWide(core.ResQuota, core.ActList)},

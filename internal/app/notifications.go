@@ -43,7 +43,25 @@ func (a *App) Notifications(ctx context.Context, c core.Caller, q core.Query) (l
 	return list, total, seen, err
 }
 
-// UnseenNotifications counts the notifications that are new to the caller.
+// NotificationWindow reads one page of the notifications for the caller, the
+// newest first. Those with an id above seen are new to it.
+func (a *App) NotificationWindow(ctx context.Context, c core.Caller, w core.Window) (list []core.Notification, ends core.Ends, seen int64, err error) {
+	err = a.view(ctx, c, func(s *session) error {
+		scope, err := s.inbox()
+		if err != nil {
+			return err
+		}
+		if list, ends, err = s.NotificationPage(scope, w); err != nil {
+			return err
+		}
+		seen, err = s.SeenNotification(s.userID())
+		return err
+	})
+	return list, ends, seen, err
+}
+
+// UnseenNotifications counts the notifications that are new to the caller, up
+// to 100.
 func (a *App) UnseenNotifications(ctx context.Context, c core.Caller) (n int64, err error) {
 	err = a.view(ctx, c, func(s *session) error {
 		scope, err := s.inbox()

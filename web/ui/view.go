@@ -19,6 +19,7 @@ type Frame struct {
 	Nav      []NavGroup
 	Search   bool // there is a page that searches
 	Toast    *Toast
+	Unseen   int64 // notifications, up to 100
 	Banner   string
 	ReadOnly bool
 	HasCA    bool // there is a certificate to download

@@ -48,8 +48,8 @@ func run() error {
 	}
 	var book licences.Book
 	for _, key := range slices.Sorted(maps.Keys(folders)) {
-		path, version, _ := strings.Cut(key, " ")
-		if err := add(&book, path, version, folders[key]); err != nil {
+		space := strings.LastIndexByte(key, ' ')
+		if err := add(&book, key[:space], key[space+1:], folders[key]); err != nil {
 			return err
 		}
 	}
