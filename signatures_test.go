@@ -417,6 +417,45 @@ func TestPlatformOfASignedIndex(t *testing.T) {
 	s.allows(t, "signed/app@"+child.String())
 }
 
+// Another key in an anchor's place takes the mark off what the old one signed, at
+// once; another name is shown when all was verified anew.
+func TestTrustAnchorIsChanged(t *testing.T) {
+	s := newSigning(t)
+	digest := s.image(t, 1, "signed/app:v1")
+	s.sign(t, s.key, "signed/app", digest, digest)
+	s.allows(t, "signed/app:v1")
+	anchor := s.trust(t, "release", newSigningKey(t), time.Time{})
+	var old struct{ Content, Type, Name string }
+	s.api(t, http.StatusOK, "GET", anchor, "")
+	if err := json.Unmarshal(s.body, &old); err != nil || old.Name != "release" {
+		t.Fatalf("anchor: %s, %v", s.body, err)
+	}
+	change := func(status int, path string, fields map[string]any) {
+		t.Helper()
+		text, err := json.Marshal(fields)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.api(t, status, "PUT", path, string(text))
+	}
+	first := strings.TrimSuffix(anchor, "/2") + "/1"
+	s.api(t, http.StatusOK, "GET", first, "")
+	var ci struct{ Content string }
+	if err := json.Unmarshal(s.body, &ci); err != nil {
+		t.Fatal(err)
+	}
+	change(http.StatusOK, first, map[string]any{"type": "cosign-key", "name": "builder", "content": ci.Content})
+	s.shows(t, "app", "v1", "verified builder")
+	change(http.StatusConflict, first, map[string]any{"type": "cosign-key", "name": "release", "content": ci.Content})
+	change(http.StatusConflict, first, map[string]any{"type": "cosign-key", "name": "builder", "content": old.Content})
+	change(http.StatusBadRequest, first, map[string]any{"type": "sigstore-root", "name": "builder", "content": "{}"})
+	change(http.StatusBadRequest, first, map[string]any{"type": "cosign-key", "name": "builder", "content": ci.Content, "expires_at": time.Now().Add(-time.Hour)})
+	s.api(t, http.StatusOK, "DELETE", anchor, "")
+	change(http.StatusOK, first, map[string]any{"type": "cosign-key", "name": "builder", "content": old.Content})
+	s.refuses(t, "signed/app:v1")
+	change(http.StatusNotFound, anchor, map[string]any{"type": "cosign-key", "name": "gone", "content": old.Content})
+}
+
 func TestTrustAnchorsThatCannotBeUsed(t *testing.T) {
 	s := newSigning(t)
 	for name, body := range map[string]string{

@@ -53,6 +53,15 @@ func (tx *Tx) CreateTrustAnchor(a core.TrustAnchor) (id int64, err error) {
 	return id, err
 }
 
+// UpdateTrustAnchor replaces what an anchor of the project says, but its type
+// and who added it; ErrNoRow when the project has none such, ErrDuplicate when
+// it has another one of the type with that name or key.
+func (tx *Tx) UpdateTrustAnchor(a core.TrustAnchor) error {
+	return tx.execOne(`UPDATE trust_anchor SET name = $3, content = $4, issuer = $5, subject = $6, pattern = $7, store = $8, key_id = $9,
+			not_after = $10, expires_at = $11 WHERE project_id = $1 AND id = $2`,
+		a.ProjectID, a.ID, a.Name, a.Content, a.Issuer, a.Subject, a.Pattern, string(a.Store), a.KeyID, micros(a.NotAfter), micros(a.ExpiresAt))
+}
+
 // DeleteTrustAnchor removes an anchor of the project; ErrNoRow when it has none
 // such.
 func (tx *Tx) DeleteTrustAnchor(projectID, id int64) error {

@@ -14,7 +14,11 @@ func (h *api) trustRoutes() []route {
 	return []route{
 		{http.MethodGet, path, h.listTrustAnchors},
 		{http.MethodPost, path, h.createTrustAnchor},
+		{http.MethodGet, path + "/:anchor_id", h.getTrustAnchor},
+		{http.MethodPut, path + "/:anchor_id", h.changeTrustAnchor},
 		{http.MethodDelete, path + "/:anchor_id", h.deleteTrustAnchor},
+		{http.MethodGet, "/projects/:project_name/repositories/:repository_name/trust", h.getRepositoryTrust},
+		{http.MethodGet, "/system/trust/sign-again", h.listSignAgain},
 	}
 }
 
@@ -60,12 +64,46 @@ func (h *api) createTrustAnchor(c echo.Context) error {
 	if err := bind(c, &body); err != nil {
 		return err
 	}
-	id, err := h.app.CreateTrustAnchor(c.Request().Context(), caller(c), projectRef(c), core.TrustAnchor{Type: body.Type, Name: body.Name,
-		Content: body.Content, Issuer: body.Issuer, Subject: body.Subject, Pattern: body.Regexp, Store: body.Store, ExpiresAt: body.ExpiresAt})
+	id, err := h.app.CreateTrustAnchor(c.Request().Context(), caller(c), projectRef(c), body.chosen())
 	if err != nil {
 		return err
 	}
 	return createdBelow(c, id)
+}
+
+func (b trustAnchorJSON) chosen() core.TrustAnchor {
+	return core.TrustAnchor{Type: b.Type, Name: b.Name, Content: b.Content, Issuer: b.Issuer, Subject: b.Subject, Pattern: b.Regexp,
+		Store: b.Store, ExpiresAt: b.ExpiresAt}
+}
+
+func (h *api) getTrustAnchor(c echo.Context) error {
+	id, err := pathID(c, "anchor_id")
+	if err != nil {
+		return err
+	}
+	anchor, err := h.app.TrustAnchor(c.Request().Context(), caller(c), projectRef(c), id)
+	if err != nil {
+		return err
+	}
+	return c.JSON(http.StatusOK, viewTrustAnchor(anchor))
+}
+
+// changeTrustAnchor takes what createTrustAnchor does, in place of what is there.
+func (h *api) changeTrustAnchor(c echo.Context) error {
+	id, err := pathID(c, "anchor_id")
+	if err != nil {
+		return err
+	}
+	var body trustAnchorJSON
+	if err := bind(c, &body); err != nil {
+		return err
+	}
+	anchor := body.chosen()
+	anchor.ID = id
+	if err := h.app.ChangeTrustAnchor(c.Request().Context(), caller(c), projectRef(c), anchor); err != nil {
+		return err
+	}
+	return c.NoContent(http.StatusOK)
 }
 
 func (h *api) deleteTrustAnchor(c echo.Context) error {

@@ -45,10 +45,10 @@ type RepositoryTrust struct {
 }
 
 // RepositoryTrust returns who signs a repository with notary, and what, to all
-// who may read it.
+// who may pull from it: they may read the metadata themselves, too.
 func (a *App) RepositoryTrust(ctx context.Context, c core.Caller, full string) (trust RepositoryTrust, err error) {
 	err = a.view(ctx, c, func(s *session) error {
-		_, repo, err := s.repository(full, core.ResRepository, core.ActRead)
+		_, repo, err := s.repository(full, core.ResRepository, core.ActPull)
 		if err != nil {
 			return err
 		}

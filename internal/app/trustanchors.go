@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/breakwater-registry/breakwater/internal/core"
@@ -53,21 +54,103 @@ func (a *App) CreateTrustAnchor(ctx context.Context, c core.Caller, ref core.Pro
 		if err := s.checkTrustAnchor(anchor); err != nil {
 			return err
 		}
-		id, err = s.Tx.CreateTrustAnchor(anchor)
-		if errors.Is(err, store.ErrDuplicate) {
-			return core.Errorf(core.CodeConflict, "the project has a %s with the name %q or the same content already", anchor.Type, anchor.Name)
-		}
-		if err != nil {
-			return err
+		if id, err = s.Tx.CreateTrustAnchor(anchor); err != nil {
+			return anchorTaken(anchor, err)
 		}
 		return s.trustChanged("create", project, anchor)
 	})
 	return id, err
 }
 
-func (s *session) checkTrustAnchor(anchor core.TrustAnchor) error {
+func anchorTaken(anchor core.TrustAnchor, err error) error {
+	if errors.Is(err, store.ErrDuplicate) {
+		return core.Errorf(core.CodeConflict, "the project has a %s with the name %q or the same content already", anchor.Type, anchor.Name)
+	}
+	return err
+}
+
+// TrustAnchor returns one anchor of a project; CodeNotFound when the project has
+// none with that id.
+func (a *App) TrustAnchor(ctx context.Context, c core.Caller, ref core.ProjectRef, id int64) (anchor core.TrustAnchor, err error) {
+	err = a.view(ctx, c, func(s *session) error {
+		project, err := s.onProject(ref, core.ResConfiguration, core.ActRead)
+		if err != nil {
+			return err
+		}
+		anchor, err = s.trustAnchor(project, id)
+		return err
+	})
+	return anchor, err
+}
+
+func (s *session) trustAnchor(project core.Project, id int64) (core.TrustAnchor, error) {
+	anchor, err := s.Tx.TrustAnchor(project.ID, id)
+	if errors.Is(err, store.ErrNoRow) {
+		return anchor, core.Errorf(core.CodeNotFound, "the project %s has no trust anchor %d", project.Name, id)
+	}
+	return anchor, err
+}
+
+// ChangeTrustAnchor replaces what the anchor with that id says; its type stays.
+// What it vouched for by another key or identity counts no more at once. The
+// errors are those of CreateTrustAnchor and DeleteTrustAnchor.
+func (a *App) ChangeTrustAnchor(ctx context.Context, c core.Caller, ref core.ProjectRef, anchor core.TrustAnchor) error {
+	return a.update(ctx, c, func(s *session) error {
+		project, err := s.onProject(ref, core.ResMetadata, core.ActUpdate)
+		if err != nil {
+			return err
+		}
+		before, err := s.trustAnchor(project, anchor.ID)
+		if err != nil {
+			return err
+		}
+		if anchor.Type != before.Type {
+			return core.Errorf(core.CodeBadRequest, "the type of a trust anchor stays %s; add another one instead", before.Type)
+		}
+		if anchor, err = anchor.Complete(); err != nil {
+			return err
+		}
+		anchor.ProjectID = project.ID
+		if !anchor.ExpiresAt.Equal(before.ExpiresAt) {
+			if err := s.anchorEnds(anchor); err != nil {
+				return err
+			}
+		}
+		if err := s.replaceTrustAnchor(anchor, before); err != nil {
+			return err
+		}
+		return s.trustChanged("update", project, anchor)
+	})
+}
+
+func (s *session) replaceTrustAnchor(anchor, before core.TrustAnchor) error {
+	others, err := s.Tx.TrustAnchors(anchor.ProjectID)
+	if err != nil {
+		return err
+	}
+	others = slices.DeleteFunc(others, func(o core.TrustAnchor) bool { return o.ID == anchor.ID })
+	if err := s.usable(anchor, others); err != nil {
+		return err
+	}
+	if err := s.Tx.UpdateTrustAnchor(anchor); err != nil {
+		return anchorTaken(anchor, err)
+	}
+	if before.Signs() && (anchor.KeyID != before.KeyID || !anchor.Signs()) {
+		return s.ForgetTrustKey(anchor.ProjectID, before.Kind(), before.KeyID)
+	}
+	return nil
+}
+
+func (s *session) anchorEnds(anchor core.TrustAnchor) error {
 	if !anchor.ExpiresAt.IsZero() && !anchor.ExpiresAt.After(s.Now()) {
 		return core.Errorf(core.CodeBadRequest, "expires_at must be in the future; leave it out for a trust anchor without end")
+	}
+	return nil
+}
+
+func (s *session) checkTrustAnchor(anchor core.TrustAnchor) error {
+	if err := s.anchorEnds(anchor); err != nil {
+		return err
 	}
 	others, err := s.Tx.TrustAnchors(anchor.ProjectID)
 	if err != nil {
@@ -76,6 +159,11 @@ func (s *session) checkTrustAnchor(anchor core.TrustAnchor) error {
 	if len(others) >= maxTrustAnchors {
 		return core.Errorf(core.CodePrecondition, "a project has at most %d trust anchors; remove those that are not used any more", maxTrustAnchors)
 	}
+	return s.usable(anchor, others)
+}
+
+// usable asks what verifies signatures about the anchor.
+func (s *session) usable(anchor core.TrustAnchor, others []core.TrustAnchor) error {
 	if s.app.anchorCheck == nil {
 		return nil
 	}
@@ -90,10 +178,7 @@ func (a *App) DeleteTrustAnchor(ctx context.Context, c core.Caller, ref core.Pro
 		if err != nil {
 			return err
 		}
-		anchor, err := s.TrustAnchor(project.ID, id)
-		if errors.Is(err, store.ErrNoRow) {
-			return core.Errorf(core.CodeNotFound, "the project %s has no trust anchor %d", project.Name, id)
-		}
+		anchor, err := s.trustAnchor(project, id)
 		if err != nil {
 			return err
 		}

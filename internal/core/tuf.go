@@ -73,7 +73,8 @@ type TUFView struct {
 	Root           time.Time `json:"root_expires"`
 	Targets        time.Time `json:"targets_expires"`
 	Snapshot       time.Time `json:"snapshot_expires"`
-	ServerSnapshot bool      `json:"server_snapshot"` // the registry signs it, and again in time
+	Timestamp      time.Time `json:"timestamp_expires"` // the registry signs it again in time
+	ServerSnapshot bool      `json:"server_snapshot"`   // the registry signs it, and again in time
 	Delegations    []TUFRole `json:"delegations"`
 	More           int       `json:"more_delegations"`  // that are not listed
 	Problem        string    `json:"problem,omitempty"` // why clients refuse all of it

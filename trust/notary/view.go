@@ -15,7 +15,7 @@ const maxListed = 500
 func (j *judgement) view(problem error) core.TUFView {
 	v := core.TUFView{Root: j.root.Signed.Expires.UTC(), RootKeys: keysOf(j.root, data.CanonicalRootRole),
 		RepositoryKeys: keysOf(j.root, data.CanonicalTargetsRole), Targets: expiresOf(j.after[targets]).UTC(),
-		Snapshot: expiresOf(j.after[snapshot]).UTC()}
+		Snapshot: expiresOf(j.after[snapshot]).UTC(), Timestamp: expiresOf(j.after[timestamp]).UTC()}
 	if role, err := j.root.BuildBaseRole(data.CanonicalSnapshotRole); err == nil {
 		v.ServerSnapshot = j.ring.holds(role)
 	}
