@@ -122,7 +122,10 @@ func (tx *Tx) CreateManifest(a core.Artifact) (id int64, err error) {
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, 0) RETURNING id`,
 		[]any{a.RepositoryID, a.Digest, a.Blob.ID, a.MediaType, a.ArtifactType, a.Config, a.Kind, a.Size, a.TotalSize,
 			a.Subject, annotations, platform, a.PushedBy, micros(tx.now)}, &id)
-	return id, err
+	if err != nil || a.Config == "" {
+		return id, err // an index is not scanned itself
+	}
+	return id, tx.countScan(id, a.Digest, 1)
 }
 
 // UseBlob records that the manifest uses the blob.
@@ -184,6 +187,15 @@ func (tx *Tx) ManifestBlobs(manifestID int64) ([]core.Blob, error) {
 
 // DeleteManifest removes the manifest, which must have no tags and be in no index.
 func (tx *Tx) DeleteManifest(id int64) error {
+	var digest, config string
+	if err := tx.get(`SELECT digest, config FROM manifest WHERE id = $1`, []any{id}, &digest, &config); err != nil {
+		return err
+	}
+	if config != "" {
+		if err := tx.countScan(id, digest, -1); err != nil {
+			return err
+		}
+	}
 	return tx.execOne(`DELETE FROM manifest WHERE id = $1`, id)
 }
 

@@ -98,6 +98,9 @@ func (tx *Tx) SetRepositoryDescription(id int64, description string) error {
 // DeleteRepository removes the repository, whose manifests must be gone, and
 // its blob links.
 func (tx *Tx) DeleteRepository(id int64) error {
+	if _, err := tx.exec(`DELETE FROM scan_sum WHERE repository_id = $1 AND project_id = (SELECT project_id FROM repository WHERE id = $1)`, id); err != nil {
+		return err
+	}
 	return tx.execOne(`DELETE FROM repository WHERE id = $1`, id)
 }
 

@@ -77,17 +77,10 @@ func (tx *Tx) ScanFacts(digests ...string) (map[string]core.ScanFact, error) {
 
 // SetScanFact replaces what is known of the manifest with the fact's digest.
 func (tx *Tx) SetScanFact(f core.ScanFact) error {
-	var n [core.SeverityCritical + 1]int64
-	var fixable, kev int64
-	for _, finding := range f.Findings {
-		n[finding.Severity]++
-		if finding.Fixable {
-			fixable++
-		}
-		if finding.KEV {
-			kev++
-		}
+	if err := tx.recountScan(f); err != nil {
+		return err
 	}
+	n := core.TallyOf(f.Findings)
 	_, err := tx.exec(`INSERT INTO scan_fact (digest, status, engine, feed, message, findings, critical, high, medium, low, negligible, unknown,
 			fixable, kev, scanned_at, duration)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
@@ -96,8 +89,7 @@ func (tx *Tx) SetScanFact(f core.ScanFact) error {
 			negligible = excluded.negligible, unknown = excluded.unknown, fixable = excluded.fixable, kev = excluded.kev,
 			scanned_at = excluded.scanned_at, duration = excluded.duration`,
 		f.Digest, string(f.Status), f.Engine, f.Feed, f.Message, encodeFindings(f.Findings),
-		n[core.SeverityCritical], n[core.SeverityHigh], n[core.SeverityMedium], n[core.SeverityLow], n[core.SeverityNegligible], n[core.SeverityUnknown],
-		fixable, kev, micros(f.ScannedAt), f.Duration.Microseconds())
+		n.Critical, n.High, n.Medium, n.Low, n.Negligible, n.Unknown, n.Fixable, n.KEV, micros(f.ScannedAt), f.Duration.Microseconds())
 	return err
 }
 

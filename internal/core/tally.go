@@ -61,3 +61,11 @@ func (t Tally) Worst() Severity {
 	}
 	return SeverityNone
 }
+
+// ScanSum is what the last scans of many images found in sum: a finding counts
+// in each image that has it.
+type ScanSum struct {
+	Tally
+	Scanned int64 // images
+	Failed  int64 // images whose scan failed
+}
