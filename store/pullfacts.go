@@ -48,6 +48,18 @@ func (tx *Tx) ManifestPullFacts(id int64, trust bool) (PullFacts, error) {
 	return roots[0], nil
 }
 
+// PullFactsOf is ManifestPullFacts of several manifests of one repository, by id.
+func (tx *Tx) PullFactsOf(ids []int64, trust bool) (map[int64]PullFacts, error) {
+	s := &selection{}
+	in(s, "id", ids)
+	roots, err := tx.pullFacts(`SELECT id FROM manifest`+s.clause(), s.args, trust)
+	byID := make(map[int64]PullFacts, len(roots))
+	for _, root := range roots {
+		byID[root.ID] = root
+	}
+	return byID, err
+}
+
 // BlobPullFacts is ManifestPullFacts of at most n manifests of the repository
 // that use the blob, the newest first, with an id below before.
 func (tx *Tx) BlobPullFacts(projectID, repositoryID, blobID, before int64, n int, trust bool) ([]PullFacts, error) {

@@ -80,3 +80,9 @@ func (tx *Tx) OpenJobs(kinds, parameters []string) (map[string]core.Job, error) 
 	}
 	return open, err
 }
+
+// OpenJobsAbout lists the jobs of the kind about the target that wait or run.
+func (tx *Tx) OpenJobsAbout(kind string, target int64) ([]core.Job, error) {
+	return list(tx, `SELECT `+jobColumns+` FROM job WHERE job.status IN ($1, $2) AND job.kind = $3 AND job.target = $4 ORDER BY job.id`,
+		[]any{string(core.JobPending), string(core.JobRunning), kind, target}, scanJob)
+}

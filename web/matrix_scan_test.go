@@ -70,4 +70,10 @@ func (w *world) addScan(t *testing.T, p *place) {
 			t.Fatal(err)
 		}
 	}
+	if _, err := w.app.ScanRepository(t.Context(), system, p.values["repository"]); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.app.ScanProject(t.Context(), system, core.ProjectRef{Name: p.values["project"]}); err != nil {
+		t.Fatal(err)
+	}
 }

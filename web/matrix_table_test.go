@@ -278,6 +278,8 @@ var table = map[string]entry{
 	"GET " + artifactPath + "/scan/:report_id/log":         {rule: project(core.ResScan, core.ActRead)},
 	"POST " + repositoryPath + "/scan":                     {rule: project(core.ResScan, core.ActCreate), want: 202},
 	"POST /projects/:project_name_or_id/scan":              {rule: project(core.ResScan, core.ActCreate), want: 202},
+	"POST " + repositoryPath + "/scan/stop":                {rule: project(core.ResScan, core.ActStop), want: 202},
+	"POST /projects/:project_name_or_id/scan/stop":         {rule: project(core.ResScan, core.ActStop), want: 202},
 	"GET /projects/:project_name_or_id/scanner":            {rule: project(core.ResScanner, core.ActRead)},
 	"PUT /projects/:project_name_or_id/scanner":            {rule: project(core.ResScanner, core.ActCreate), body: `{"uuid":"` + builtInScanner + `"}`},
 	"GET /projects/:project_name_or_id/scanner/candidates": {rule: project(core.ResScanner, core.ActCreate)},

@@ -43,6 +43,7 @@ func (h *api) pages() []page {
 		h.oneProjectPages(),
 		h.repositoryPages(),
 		h.artifactPages(),
+		h.scanPages(),
 		h.memberPages(),
 		h.robotPages(),
 		h.policyPages(),

@@ -72,7 +72,7 @@ func (h *api) artifactHead(ctx context.Context, a app.OpenedArtifact, reference,
 	repository := a.Repository.Name
 	project, name, _ := core.SplitRepository(repository)
 	head := ui.ArtifactHead{Project: ui.Link{Href: projectURL(project), Label: project}, Repository: ui.Link{Href: repositoryURL(repository), Label: name},
-		Digest: a.Digest, Image: hostOf(h.deps.ExternalURL) + "/" + repository, Reference: pullReference(reference), Copy: repositoryURL(repository, "artifacts", a.Digest, "copy")}
+		Digest: a.Digest, Pull: pullView(a.Repository.Project, a.ListedArtifact), Image: hostOf(h.deps.ExternalURL) + "/" + repository, Reference: pullReference(reference), Copy: repositoryURL(repository, "artifacts", a.Digest, "copy")}
 	if !strings.Contains(reference, ":") {
 		head.Tag = reference
 	}
@@ -135,6 +135,9 @@ func (h *api) artifactSummaryPage(c echo.Context) error {
 	readme := readmeOf(a.Annotations, contents)
 	view := ui.ArtifactView{Head: h.artifactHead(ctx, a, reference, tabSummary), Facts: artifactFacts(ctx, a, contents), Damaged: damaged,
 		Marks: mapAll(a.Labels, labelMark), Children: childRows(ctx, a), Readme: readme, Annotations: factsBut(readme, a.Annotations)}
+	if a.Kind == core.KindImage || a.Repository.Project.Enforces {
+		view.Above = append(view.Above, ui.ArtifactScan(artifactScan(ctx, a)))
+	}
 	if contents.Image != nil {
 		view.Config = configFacts(ctx, contents.Image.Config)
 		view.Labels = factsBut(readme, contents.Image.Config.Labels)
@@ -192,10 +195,11 @@ func sizeFact(ctx context.Context, a app.OpenedArtifact, contents app.Contents) 
 func childRows(ctx context.Context, a app.OpenedArtifact) []ui.ChildRow {
 	var rows []ui.ChildRow
 	for _, child := range a.Children {
-		row := ui.ChildRow{Href: repositoryURL(a.Repository.Name, "artifacts", child.Digest), Digest: child.Digest, Size: child.TotalSize}
+		row := ui.ChildRow{Href: repositoryURL(a.Repository.Name, "artifacts", child.Digest), Digest: child.Digest, Size: child.TotalSize, Scan: scanView(core.KindImage, a.ChildScans[child.Digest])}
 		switch {
 		case child.Annotations["vnd.docker.reference.type"] != "":
 			row.Name, row.Attached = i18n.T(ctx, "artifact.attestation"), true
+			row.Scan = ui.ScanView{State: ui.ScanNotMeant}
 		case child.Platform != nil:
 			row.Name = child.Platform.OS + "/" + strings.TrimPrefix(platformName(child.Platform), child.Platform.OS+"/")
 		default:

@@ -8,10 +8,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/a-h/templ"
 	"github.com/labstack/echo/v4"
 
 	"github.com/breakwater-registry/breakwater/internal/core"
-	"github.com/breakwater-registry/breakwater/web/ui"
 )
 
 const (
@@ -25,10 +25,30 @@ const (
 	streamAlive = 15 * time.Second
 )
 
-// jobEvents streams the part of a job's page that changes (WHATWG HTML, section
-// 9.2) until the job, the session or the right to see it ends.
-func (h *api) jobEvents(c echo.Context) error {
-	view, err := h.jobView(c)
+// live is the part of a page that changes, as it is now, and whether it will not
+// change any more.
+type live func(c echo.Context) (part templ.Component, ended bool, err error)
+
+// livePage answers with the part alone: for browsers that cannot hold a stream
+// of events open.
+func livePage(look live) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		part, _, err := look(c)
+		if err != nil {
+			return err
+		}
+		return render(c, http.StatusOK, part, nil)
+	}
+}
+
+// events streams the part (WHATWG HTML, section 9.2) until it, the session or
+// the right to see it ends.
+func (h *api) events(look live) echo.HandlerFunc {
+	return func(c echo.Context) error { return h.stream(c, look) }
+}
+
+func (h *api) stream(c echo.Context, look live) error {
+	part, ended, err := look(c)
 	if err != nil {
 		return err
 	}
@@ -45,7 +65,7 @@ func (h *api) jobEvents(c echo.Context) error {
 	tick := time.NewTicker(streamEvery)
 	defer tick.Stop()
 	for {
-		if err := stream.send(ui.JobLive(view).Render, view.Status.Ended()); err != nil || view.Status.Ended() {
+		if err := stream.send(part.Render, ended); err != nil || ended {
 			return nil // the reader has gone, or there is nothing more to tell
 		}
 		select {
@@ -58,7 +78,7 @@ func (h *api) jobEvents(c echo.Context) error {
 		if err := h.recognise(c); err != nil || caller(c).Kind == core.KindAnonymous {
 			return nil // the session has ended: the next request leads to the sign-in
 		}
-		if view, err = h.jobView(c); err != nil {
+		if part, ended, err = look(c); err != nil {
 			return nil
 		}
 	}

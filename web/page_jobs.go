@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/a-h/templ"
 	"github.com/labstack/echo/v4"
 
 	"github.com/breakwater-registry/breakwater/internal/core"
@@ -20,8 +21,8 @@ func (h *api) jobPages() []page {
 	return []page{
 		{method: http.MethodGet, path: "/admin/jobs", handle: h.jobsPage},
 		{method: http.MethodGet, path: "/admin/jobs/:job_id", handle: h.jobPage},
-		{method: http.MethodGet, path: "/admin/jobs/:job_id/live", handle: h.jobLive},
-		{method: http.MethodGet, path: "/admin/jobs/:job_id/events", handle: h.jobEvents},
+		{method: http.MethodGet, path: "/admin/jobs/:job_id/live", handle: livePage(h.jobLive)},
+		{method: http.MethodGet, path: "/admin/jobs/:job_id/events", handle: h.events(h.jobLive)},
 		{method: http.MethodPost, path: "/admin/jobs/:job_id/stop", handle: h.stopJobPage},
 	}
 }
@@ -119,14 +120,10 @@ func (h *api) jobPage(c echo.Context) error {
 	return h.show(c, http.StatusOK, sectionJobs, view.Title, ui.JobPage(view))
 }
 
-// jobLive is the part of the page that changes while the job runs: for browsers
-// that cannot hold the stream of events open.
-func (h *api) jobLive(c echo.Context) error {
+// jobLive is the part of the page that changes while the job runs.
+func (h *api) jobLive(c echo.Context) (templ.Component, bool, error) {
 	view, err := h.jobView(c)
-	if err != nil {
-		return err
-	}
-	return render(c, http.StatusOK, ui.JobLive(view), nil)
+	return ui.JobLive(view), view.Status.Ended(), err
 }
 
 func (h *api) stopJobPage(c echo.Context) error {

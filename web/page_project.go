@@ -129,31 +129,45 @@ func beside(path string, values url.Values, ends core.Ends, note string) ui.Besi
 func lost[T any](w core.Window, rows []T) bool { return w.Cursor != "" && len(rows) == 0 }
 
 func (h *api) repositoriesPage(c echo.Context) error {
-	ctx := c.Request().Context()
 	p, err := h.openProject(c)
 	if err != nil {
 		return err
 	}
+	view, start, err := h.repositoriesView(c, p)
+	if err != nil {
+		return err
+	}
+	if start != "" {
+		return redirect(c, start)
+	}
+	return h.showProject(c, http.StatusOK, p, tabRepositories, ui.Repositories(view))
+}
+
+// repositoriesView is the list of a project; start is its first page where the
+// one that was asked for is gone.
+func (h *api) repositoriesView(c echo.Context, p app.OpenedProject) (view ui.RepositoriesView, start string, err error) {
+	ctx := c.Request().Context()
 	filter := core.RepositoryFilter{Text: strings.TrimSpace(c.QueryParam("name")), Recent: c.QueryParam("sort") == "updated"}
 	w := window(c)
 	list, ends, err := h.app.RepositoryWindow(ctx, caller(c), core.ProjectRef{ID: p.ID}, filter, w)
 	if err != nil {
-		return err
+		return view, "", err
 	}
 	path, values := projectURL(p.Name), url.Values{"name": {filter.Text}}
 	if filter.Recent {
 		values.Set("sort", "updated")
 	}
 	if lost(w, list) {
-		return redirect(c, withQuery(path, values))
+		return view, withQuery(path, values), nil
 	}
-	view := ui.RepositoriesView{Head: projectHead(c, p, tabRepositories), Path: path, Filter: filter.Text, Sort: values.Get("sort"),
+	view = ui.RepositoriesView{Head: projectHead(c, p, tabRepositories), Path: path, Filter: filter.Text, Sort: values.Get("sort"),
 		Sorts: []ui.Option{{Value: "", Label: i18n.T(ctx, "project.sort.name")}, {Value: "updated", Label: i18n.T(ctx, "project.sort.updated")}},
-		Push:  h.pushHelp(c, p), Beside: beside(path, values, ends, "")}
-	for _, r := range list {
-		view.Repositories = append(view.Repositories, repositoryRow(r))
+		Push:  h.pushHelp(c, p), Beside: beside(path, values, ends, ""), Query: liveQuery(c, values), Repositories: mapAll(list, repositoryRow)}
+	if p.Rights.May(core.ResScan, core.ActCreate) && len(list) > 0 {
+		view.Scan = projectURL(p.Name, "scan")
 	}
-	return h.showProject(c, http.StatusOK, p, tabRepositories, ui.Repositories(view))
+	view.Run, err = h.scanRun(c, p, "")
+	return view, "", err
 }
 
 // pushHelp is what a first push into the project needs.
@@ -162,10 +176,10 @@ func (h *api) pushHelp(c echo.Context, p app.OpenedProject) ui.PushHelp {
 		May: p.Rights.May(core.ResRepository, core.ActPush)}
 }
 
-func repositoryRow(r core.Repository) ui.RepositoryRow {
+func repositoryRow(r app.ListedRepository) ui.RepositoryRow {
 	_, name, _ := core.SplitRepository(r.Name)
 	return ui.RepositoryRow{Href: repositoryURL(r.Name), Name: name, Description: firstLine(r.Description),
-		Artifacts: r.ArtifactCount, Pulls: r.PullCount, Updated: r.UpdatedAt}
+		Artifacts: r.ArtifactCount, Pulls: r.PullCount, Updated: r.UpdatedAt, Scans: r.Scans}
 }
 
 // firstLine is what a list shows of a description.

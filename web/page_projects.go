@@ -104,7 +104,7 @@ func (h *api) projectsPage(c echo.Context) error {
 
 func projectRow(ctx context.Context, p app.ProjectView) ui.ProjectRow {
 	return ui.ProjectRow{Href: projectURL(p.Name), Name: p.Name, Public: p.Public, Role: ui.RoleName(ctx, p.Role),
-		Repositories: p.RepoCount, Used: p.QuotaUsed, Limit: p.QuotaHard, Updated: p.UpdatedAt}
+		Repositories: p.RepoCount, Used: p.QuotaUsed, Limit: p.QuotaHard, Updated: p.UpdatedAt, Scans: p.Scans}
 }
 
 // projectFilters are the links that filter by who may see a project.

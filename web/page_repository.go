@@ -61,6 +61,9 @@ func (h *api) repositoryHead(ctx context.Context, r app.OpenedRepository, curren
 	} {
 		head.Tabs = append(head.Tabs, ui.Tab{Href: tab.href, Label: i18n.T(ctx, "repository.tab."+tab.name), Current: tab.name == current})
 	}
+	if r.Project.Rights.May(core.ResScan, core.ActCreate) {
+		head.Scan = repositoryURL(r.Name, "scan")
+	}
 	if r.Project.Rights.May(core.ResRepository, core.ActDelete) {
 		head.Delete = &ui.Confirm{ID: "delete", Title: i18n.T(ctx, "repository.delete.title", r.Name), Text: i18n.N(ctx, "repository.delete.text", r.ArtifactCount),
 			Action: repositoryURL(r.Name, "delete"), Verb: i18n.T(ctx, "repository.delete.verb")}
@@ -73,45 +76,56 @@ func (h *api) showRepository(c echo.Context, status int, r app.OpenedRepository,
 }
 
 func (h *api) artifactsPage(c echo.Context) error {
-	ctx := c.Request().Context()
 	r, err := h.openRepository(c)
 	if err != nil {
 		return err
 	}
-	filter := core.ArtifactFilter{Text: strings.TrimSpace(c.QueryParam("q"))}
-	shown := c.QueryParam("show")
-	switch shown {
+	view, start, err := h.artifactsView(c, r)
+	if err != nil {
+		return err
+	}
+	if start != "" {
+		return redirect(c, start)
+	}
+	return h.showRepository(c, http.StatusOK, r, ui.Artifacts(view))
+}
+
+// artifactsView is the list of a repository; start is its first page where the
+// one that was asked for is gone.
+func (h *api) artifactsView(c echo.Context, r app.OpenedRepository) (view ui.ArtifactsView, start string, err error) {
+	ctx := c.Request().Context()
+	filter := core.ArtifactFilter{Text: strings.TrimSpace(c.QueryParam("q")), Label: labelFilter(c)}
+	path, values := repositoryURL(r.Name), url.Values{"q": {filter.Text}}
+	switch shown := c.QueryParam("show"); shown {
 	case "tagged", "untagged":
 		tagged := shown == "tagged"
 		filter.Tagged = &tagged
-	default:
-		shown = ""
+		values.Set("show", shown)
 	}
-	filter.Label = labelFilter(c)
+	if filter.Label != 0 {
+		values.Set("label", strconv.FormatInt(filter.Label, 10))
+	}
 	labels, err := h.labelOptions(c, r.Project, filter.Label)
 	if err != nil {
-		return err
+		return view, "", err
 	}
 	w := window(c)
 	list, ends, err := h.app.ArtifactWindow(ctx, caller(c), r.Name, filter, w)
 	if err != nil {
-		return err
-	}
-	path, values := repositoryURL(r.Name), url.Values{"q": {filter.Text}, "show": {shown}}
-	if filter.Label != 0 {
-		values.Set("label", strconv.FormatInt(filter.Label, 10))
+		return view, "", err
 	}
 	if lost(w, list) {
-		return redirect(c, withQuery(path, values))
+		return view, withQuery(path, values), nil
 	}
-	view := ui.ArtifactsView{Path: path, Filter: filter.Text, Show: shown, Label: values.Get("label"), Labels: labels, Segments: artifactSegments(ctx, path, values),
-		Beside: beside(path, values, ends, i18n.T(ctx, "repository.newest")), Push: h.pushHelp(c, r.Project)}
+	view = ui.ArtifactsView{Path: path, Filter: filter.Text, Show: values.Get("show"), Label: values.Get("label"), Labels: labels, Segments: artifactSegments(ctx, path, values),
+		Beside: beside(path, values, ends, i18n.T(ctx, "repository.newest")), Push: h.pushHelp(c, r.Project), Enforces: r.Project.Enforces, Query: liveQuery(c, values)}
 	for _, a := range list {
-		view.Artifacts = append(view.Artifacts, artifactRow(a))
+		view.Artifacts = append(view.Artifacts, artifactRow(r.Project, a))
 	}
 	view.Head = h.repositoryHead(ctx, r, tabArtifacts)
 	view.Head.Reference = latestReference(view.Artifacts)
-	return h.showRepository(c, http.StatusOK, r, ui.Artifacts(view))
+	view.Run, err = h.scanRun(c, r.Project, r.Name)
+	return view, "", err
 }
 
 // latestReference is what a pull command for the repository asks for: a tag of
@@ -140,9 +154,9 @@ func artifactSegments(ctx context.Context, path string, values url.Values) []ui.
 	return links
 }
 
-func artifactRow(a app.ListedArtifact) ui.ArtifactRow {
+func artifactRow(p app.OpenedProject, a app.ListedArtifact) ui.ArtifactRow {
 	row := ui.ArtifactRow{Href: artifactURLPage(a.Artifact.Artifact), Digest: a.Digest, Kind: kindOf(a), Platforms: platformsOf(a.Artifact), Size: a.Bytes(),
-		Pushed: a.PushedAt, PushedBy: a.PushedBy, Pulled: a.PulledAt, Labels: mapAll(a.Labels, labelMark)}
+		Pushed: a.PushedAt, PushedBy: a.PushedBy, Pulled: a.PulledAt, Scan: scanView(a.Kind, a.Scan), Pull: pullView(p, a), Labels: mapAll(a.Labels, labelMark)}
 	for _, tag := range a.Tags[:min(len(a.Tags), maxRowTags)] {
 		row.Tags = append(row.Tags, ui.Link{Href: repositoryURL(a.Repository, "artifacts", tag.Name), Label: tag.Name})
 	}

@@ -1,6 +1,7 @@
 package web_test
 
 import (
+	"context"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -9,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/breakwater-registry/breakwater/internal/core"
 )
@@ -153,6 +155,19 @@ var pageTable = map[string]pageEntry{
 	"POST " + aRepository + "/delete":      {rule: project(core.ResRepository, core.ActDelete)},
 	"POST " + aRepository + "/tags/delete": {rule: project(core.ResTag, core.ActDelete), form: "tag={tag_name}&digest={reference}"},
 
+	"GET " + aProject + "/scan/live":      {rule: project(core.ResProject, core.ActRead)},
+	"GET " + aProject + "/scan/events":    {rule: project(core.ResProject, core.ActRead)},
+	"POST " + aProject + "/scan":          {rule: project(core.ResScan, core.ActCreate)},
+	"POST " + aProject + "/scan/stop":     {rule: project(core.ResScan, core.ActStop)},
+	"GET " + aRepository + "/scan/live":   {rule: project(core.ResArtifact, core.ActList)},
+	"GET " + aRepository + "/scan/events": {rule: project(core.ResArtifact, core.ActList)},
+	"POST " + aRepository + "/scan":       {rule: project(core.ResScan, core.ActCreate)},
+	"POST " + aRepository + "/scan/stop":  {rule: project(core.ResScan, core.ActStop)},
+	"GET " + anArtifact + "/scan/live":    {rule: project(core.ResArtifact, core.ActRead)},
+	"GET " + anArtifact + "/scan/events":  {rule: project(core.ResArtifact, core.ActRead)},
+	"POST " + anArtifact + "/scan":        {rule: project(core.ResScan, core.ActCreate)},
+	"POST " + anArtifact + "/scan/stop":   {rule: project(core.ResScan, core.ActStop)},
+
 	"GET " + anArtifact:                {rule: project(core.ResArtifact, core.ActRead)},
 	"GET " + anArtifact + "/layers":    {rule: project(core.ResArtifact, core.ActRead)},
 	"GET " + anArtifact + "/referrers": {rule: project(core.ResArtifact, core.ActRead)},
@@ -274,7 +289,13 @@ func (w *world) openPage(t *testing.T, key string, e pageEntry, v visitor, at pl
 	if e.query != "" {
 		address += "?" + at.fill(e.query)
 	}
-	r := httptest.NewRequestWithContext(t.Context(), method, address, strings.NewReader(at.fill(e.form)))
+	ctx := t.Context()
+	if strings.HasSuffix(path, "/events") { // which may go on for ever
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, 50*time.Millisecond)
+		defer cancel()
+	}
+	r := httptest.NewRequestWithContext(ctx, method, address, strings.NewReader(at.fill(e.form)))
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	r.Header.Set("Accept", "text/html")
 	r.Header.Set("Sec-Fetch-Site", "same-origin")

@@ -23,7 +23,9 @@ func (h *api) scanRoutes() []route {
 		{http.MethodGet, artifactsPath + "/:reference/scan/:report_id/log", h.getScanLog},
 		{http.MethodGet, artifactsPath + "/:reference/additions/vulnerabilities", h.getVulnerabilities},
 		{http.MethodPost, repositoryPath + "/scan", h.scanRepository},
+		{http.MethodPost, repositoryPath + "/scan/stop", h.stopRepositoryScan},
 		{http.MethodPost, projectPath + "/scan", h.scanProject},
+		{http.MethodPost, projectPath + "/scan/stop", h.stopProjectScan},
 	}
 }
 
@@ -190,6 +192,24 @@ func (h *api) scanRepository(c echo.Context) error {
 		return err
 	}
 	if _, err := h.app.ScanRepository(c.Request().Context(), caller(c), repository); err != nil {
+		return err
+	}
+	return c.NoContent(http.StatusAccepted)
+}
+
+func (h *api) stopRepositoryScan(c echo.Context) error {
+	repository, err := repositoryName(c)
+	if err != nil {
+		return err
+	}
+	if err := h.app.StopRepositoryScan(c.Request().Context(), caller(c), repository); err != nil {
+		return err
+	}
+	return c.NoContent(http.StatusAccepted)
+}
+
+func (h *api) stopProjectScan(c echo.Context) error {
+	if err := h.app.StopProjectScan(c.Request().Context(), caller(c), projectRef(c)); err != nil {
 		return err
 	}
 	return c.NoContent(http.StatusAccepted)

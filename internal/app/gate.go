@@ -94,15 +94,56 @@ func (s *session) mayPullBlob(what pulled, blob store.LinkedBlob) error {
 
 // judge has the policy decide.
 func (s *session) judge(what pulled, p policy.Project, known store.PullFacts) error {
-	facts := policyFacts(what.repository, known)
-	facts.Name, facts.Tag = what.name(known.Digest), what.tag
-	facts.Admin = p.Quarantine && s.governs(what.project)
-	verdict := policy.Decide(facts, p, s.Now())
+	verdict := s.verdict(what, p, known, p.Quarantine && s.governs(what.project))
 	if verdict.Allowed() {
 		return nil
 	}
 	return &refusal{cause: core.Errorf(core.CodePolicyViolation, "%s", verdict.Message), verdict: verdict, policy: p,
-		asked: known, resource: facts.Name, project: what.project, username: s.username}
+		asked: known, resource: what.name(known.Digest), project: what.project, username: s.username}
+}
+
+func (s *session) verdict(what pulled, p policy.Project, known store.PullFacts, admin bool) policy.Verdict {
+	facts := policyFacts(what.repository, known)
+	facts.Name, facts.Tag, facts.Admin = what.name(known.Digest), what.tag, admin
+	return policy.Decide(facts, p, s.Now())
+}
+
+// judgeListed adds to artifacts of one repository what the policy decides about
+// their pulls by those who do not administer the project: by the tag that is
+// asked for or, where that is empty, by the first.
+func (s *session) judgeListed(project core.Project, tag string, list []ListedArtifact) error {
+	p, err := s.app.policyOf(project)
+	if err != nil || !p.Enforces() {
+		return err
+	}
+	ids := make([]int64, len(list))
+	for i, a := range list {
+		ids[i] = a.ID
+	}
+	known, err := s.PullFactsOf(ids, len(p.Trust) > 0)
+	if core.ErrorCode(err) == core.CodePolicyViolation && len(list) > 1 {
+		for i := range list { // together they list too many manifests
+			if err := s.judgeListed(project, tag, list[i:i+1]); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if core.ErrorCode(err) == core.CodePolicyViolation {
+		list[0].Pull = policy.Verdict{Reason: policy.ReasonUnscannable, Message: core.ErrorMessage(err)}
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for i, a := range list {
+		what := pulled{project: project, repository: a.Repository, tag: tag}
+		if tag == "" && len(a.Tags) > 0 {
+			what.tag = a.Tags[0].Name
+		}
+		list[i].Pull = s.verdict(what, p, known[a.ID], false)
+	}
+	return nil
 }
 
 // governs says whether the caller may change the policy of the project.
@@ -114,9 +155,7 @@ func (s *session) governs(project core.Project) bool {
 func policyFacts(repository string, known store.PullFacts) policy.Facts {
 	f := policy.Facts{Name: repository + "@" + known.Digest, Kind: known.Kind, Index: known.Index, Scan: known.Scan,
 		Trust: known.Trust, IndexTrust: known.IndexTrust}
-	if p := known.Platform; p != nil {
-		f.Attestation = p.OS == "unknown" && p.Architecture == "unknown"
-	}
+	f.Attestation = runsNowhere(known.Platform)
 	for _, child := range known.Children {
 		f.Children = append(f.Children, policyFacts(repository, child))
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/breakwater-registry/breakwater/internal/core"
+	"github.com/breakwater-registry/breakwater/internal/policy"
 )
 
 // Rights are what a caller may do in a project.
@@ -30,8 +31,9 @@ func (s *session) rightsIn(project core.Project, role core.Role) Rights {
 // need not be read for every page, and with what the caller may do in it.
 type OpenedProject struct {
 	core.Project
-	Role   core.Role // of the caller as a member; 0 for none
-	Rights Rights
+	Role     core.Role // of the caller as a member; 0 for none
+	Rights   Rights
+	Enforces bool // pulls must meet something
 }
 
 // OpenProject returns a project with the caller's rights in it.
@@ -49,7 +51,11 @@ func (a *App) OpenProject(ctx context.Context, c core.Caller, ref core.ProjectRe
 
 func (s *session) opened(project core.Project) (OpenedProject, error) {
 	project, role, err := s.access(core.ProjectRef{ID: project.ID})
-	return OpenedProject{Project: project, Role: role, Rights: s.rightsIn(project, role)}, err
+	if err != nil {
+		return OpenedProject{}, err
+	}
+	p, err := s.app.policyOf(project)
+	return OpenedProject{Project: project, Role: role, Rights: s.rightsIn(project, role), Enforces: p.Enforces()}, err
 }
 
 // MayInProject says whether the caller may do action on resource in the project;
@@ -61,17 +67,40 @@ func (a *App) MayInProject(ctx context.Context, c core.Caller, ref core.ProjectR
 	})
 }
 
+// ListedRepository is a repository in a list.
+type ListedRepository struct {
+	core.Repository
+	Scans core.ScanSum
+}
+
 // RepositoryWindow reads one page of the repositories of a project.
-func (a *App) RepositoryWindow(ctx context.Context, c core.Caller, ref core.ProjectRef, f core.RepositoryFilter, w core.Window) (list []core.Repository, ends core.Ends, err error) {
+func (a *App) RepositoryWindow(ctx context.Context, c core.Caller, ref core.ProjectRef, f core.RepositoryFilter, w core.Window) (list []ListedRepository, ends core.Ends, err error) {
 	err = a.view(ctx, c, func(s *session) error {
 		project, err := s.onProject(ref, core.ResRepository, core.ActList)
 		if err != nil {
 			return err
 		}
-		list, ends, err = s.RepositoryPage(project.ID, f, w)
+		plain, e, err := s.RepositoryPage(project.ID, f, w)
+		if err != nil {
+			return err
+		}
+		ends = e
+		list, err = s.withScans(project.ID, plain)
 		return err
 	})
 	return list, ends, err
+}
+
+func (s *session) withScans(projectID int64, plain []core.Repository) ([]ListedRepository, error) {
+	list, ids := make([]ListedRepository, len(plain)), make([]int64, len(plain))
+	for i, r := range plain {
+		ids[i] = r.ID
+	}
+	sums, err := s.ScanSums(projectID, ids)
+	for i, r := range plain {
+		list[i] = ListedRepository{r, sums[r.ID]}
+	}
+	return list, err
 }
 
 // OpenedRepository is a repository with its project as a page shows them.
@@ -107,6 +136,7 @@ const listedTags = 10
 type ListedArtifact struct {
 	Artifact
 	TagCount int64
+	Pull     policy.Verdict // on those who do not administer the project
 }
 
 // Bytes is the size of the artifact, that of an index being what its entries
@@ -123,7 +153,7 @@ func (a Artifact) Bytes() int64 {
 // themselves, the newest first.
 func (a *App) ArtifactWindow(ctx context.Context, c core.Caller, full string, f core.ArtifactFilter, w core.Window) (list []ListedArtifact, ends core.Ends, err error) {
 	err = a.view(ctx, c, func(s *session) error {
-		_, repository, err := s.repository(full, core.ResArtifact, core.ActList)
+		project, repository, err := s.repository(full, core.ResArtifact, core.ActList)
 		if err != nil {
 			return err
 		}
@@ -132,14 +162,15 @@ func (a *App) ArtifactWindow(ctx context.Context, c core.Caller, full string, f 
 			return err
 		}
 		ends = e
-		list, err = s.listed(plain...)
+		list, err = s.listed(project, "", plain...)
 		return err
 	})
 	return list, ends, err
 }
 
-// listed adds the first tags and the children to artifacts of one repository.
-func (s *session) listed(plain ...core.Artifact) ([]ListedArtifact, error) {
+// listed adds the first tags, the children, the state of the scan and what is
+// decided about pulls, by tag where there is one, to artifacts of one repository.
+func (s *session) listed(project core.Project, tag string, plain ...core.Artifact) ([]ListedArtifact, error) {
 	list := make([]ListedArtifact, len(plain))
 	ids := make([]int64, len(plain))
 	for i, p := range plain {
@@ -153,6 +184,10 @@ func (s *session) listed(plain ...core.Artifact) ([]ListedArtifact, error) {
 	if err != nil {
 		return nil, err
 	}
+	scans, err := s.scanStates(plain, children)
+	if err != nil {
+		return nil, err
+	}
 	var rules core.Immutability
 	for i, p := range plain {
 		if i == 0 { // all are of one repository
@@ -160,13 +195,13 @@ func (s *session) listed(plain ...core.Artifact) ([]ListedArtifact, error) {
 				return nil, err
 			}
 		}
-		list[i].Artifact = Artifact{Artifact: p, Children: children[p.ID], Labels: labels[p.ID]}
+		list[i].Artifact = Artifact{Artifact: p, Children: children[p.ID], Labels: labels[p.ID], Scan: scans[p.Digest]}
 		if list[i].Tags, list[i].TagCount, err = s.firstTags(p.ID); err != nil {
 			return nil, err
 		}
 		markImmutable(rules, list[i].Tags)
 	}
-	return list, nil
+	return list, s.judgeListed(project, tag, list)
 }
 
 func (s *session) firstTags(artifactID int64) (tags []core.Tag, total int64, err error) {

@@ -18,12 +18,15 @@ type OpenedArtifact struct {
 	ListedArtifact
 	Repository OpenedRepository
 	Parent     string // digest of an index that lists it; "" for none
+	// ChildScans is where the entries of an index stand, by digest.
+	ChildScans map[string]ScanState
 }
 
 // OpenArtifact returns an artifact, with the caller's rights, by tag or digest.
 func (a *App) OpenArtifact(ctx context.Context, c core.Caller, full, reference string) (opened OpenedArtifact, err error) {
 	err = a.view(ctx, c, func(s *session) error {
-		if _, _, err := s.repository(full, core.ResArtifact, core.ActRead); err != nil {
+		project, _, err := s.repository(full, core.ResArtifact, core.ActRead)
+		if err != nil {
 			return err
 		}
 		if opened.Repository, err = s.openedRepository(full); err != nil {
@@ -33,11 +36,18 @@ func (a *App) OpenArtifact(ctx context.Context, c core.Caller, full, reference s
 		if err != nil {
 			return err
 		}
-		list, err := s.listed(found)
+		tag := reference
+		if isDigest(reference) {
+			tag = ""
+		}
+		list, err := s.listed(project, tag, found)
 		if err != nil {
 			return err
 		}
 		opened.ListedArtifact = list[0]
+		if opened.ChildScans, err = s.childScans(opened.Children); err != nil {
+			return err
+		}
 		opened.Parent, err = s.ParentOf(found.ID)
 		return err
 	})

@@ -16,6 +16,7 @@ type ProjectView struct {
 	Togglable bool      // the caller may change whether it is public
 	Metadata  map[string]string
 	Allowlist core.CVEAllowlist
+	Scans     core.ScanSum
 }
 
 // NewProject is what CreateProject makes.
@@ -47,9 +48,13 @@ func (s *session) views(projects []core.Project) ([]ProjectView, error) {
 	if err != nil {
 		return nil, err
 	}
+	scans, err := s.ProjectScanSums(ids)
+	if err != nil {
+		return nil, err
+	}
 	all := make([]ProjectView, len(projects))
 	for i, p := range projects {
-		all[i] = ProjectView{Project: p, Role: roles[p.ID], Metadata: metadata[i], Allowlist: allowlists[p.ID],
+		all[i] = ProjectView{Project: p, Role: roles[p.ID], Metadata: metadata[i], Allowlist: allowlists[p.ID], Scans: scans[p.ID],
 			Togglable: s.may(p, roles[p.ID], core.Permission{Resource: core.ResMetadata, Action: core.ActUpdate})}
 	}
 	return all, nil

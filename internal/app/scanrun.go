@@ -129,6 +129,9 @@ func platforms(f store.PullFacts) (digests []string) {
 		return nil
 	}
 	for _, child := range f.Children {
+		if runsNowhere(child.Platform) {
+			continue
+		}
 		digests = append(digests, platforms(child)...)
 	}
 	return digests

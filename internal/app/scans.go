@@ -223,6 +223,22 @@ func (s *session) scanState(a core.Artifact) (ScanState, error) {
 	return states[a.Digest], err
 }
 
+// childScans is scanStates of the entries of an index.
+func (s *session) childScans(children []core.Child) (map[string]ScanState, error) {
+	images := make([]core.Artifact, 0, len(children))
+	for _, child := range children {
+		if !runsNowhere(child.Platform) {
+			images = append(images, core.Artifact{Digest: child.Digest, Kind: core.KindImage})
+		}
+	}
+	return s.scanStates(images, nil)
+}
+
+// runsNowhere says whether the platform is that of an attestation in an index.
+func runsNowhere(p *core.Platform) bool {
+	return p != nil && p.OS == "unknown" && p.Architecture == "unknown"
+}
+
 // together is the fact of an index: every finding of its parts once, and a
 // success when all parts had one.
 func together(digest string, parts []core.Child, facts map[string]core.ScanFact) core.ScanFact {
@@ -230,7 +246,7 @@ func together(digest string, parts []core.Child, facts map[string]core.ScanFact)
 	seen := map[core.Finding]bool{}
 	for _, part := range parts {
 		fact, known := facts[part.Digest]
-		if !known {
+		if !known || runsNowhere(part.Platform) {
 			continue
 		}
 		if sum.Status == "" || sum.Status == core.ScanSuccess {

@@ -38,7 +38,8 @@ const (
 type Verdict struct {
 	Reason    Reason
 	Message   string
-	Unscanned bool // a first scan may change the decision
+	Unscanned bool           // a first scan may change the decision
+	Findings  []core.Finding // that are in the way, the worst first
 }
 
 // Allowed says whether the artifact may be pulled.
@@ -144,7 +145,7 @@ func (p Project) vulnerable(f Facts, now time.Time) Verdict {
 		return refuse(ReasonScanFailed, failedText(f))
 	}
 	if counting := p.Counting(f.Scan.Findings, now); len(counting) > 0 {
-		return refuse(ReasonVulnerable, vulnerableText(f, p, counting))
+		return Verdict{Reason: ReasonVulnerable, Message: vulnerableText(f, p, counting), Findings: counting}
 	}
 	return allowed
 }
