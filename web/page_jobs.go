@@ -85,6 +85,16 @@ type jobProgress struct {
 	Phase string `json:"phase"`
 }
 
+// progressOf reads what a job has told, as far as it has told anything; the
+// phase is in the reader's language.
+func progressOf(ctx context.Context, job core.Job) (progress jobProgress) {
+	if json.Unmarshal([]byte(job.Progress), &progress) != nil {
+		return jobProgress{}
+	}
+	progress.Phase = phaseName(ctx, progress.Phase)
+	return progress
+}
+
 // jobView is one job with what it has written so far.
 func (h *api) jobView(c echo.Context) (ui.JobPageView, error) {
 	id, err := pathID(c, "job_id")
@@ -97,10 +107,8 @@ func (h *api) jobView(c echo.Context) (ui.JobPageView, error) {
 		return ui.JobPageView{}, err
 	}
 	view := ui.JobPageView{JobRow: jobRow(ctx, job)}
-	var progress jobProgress
-	if json.Unmarshal([]byte(job.Progress), &progress) == nil {
-		view.Done, view.Total, view.Phase = progress.Done, progress.Total, phaseName(ctx, progress.Phase)
-	}
+	progress := progressOf(ctx, job)
+	view.Done, view.Total, view.Phase = progress.Done, progress.Total, progress.Phase
 	view.Log, err = h.app.AnyJobLog(ctx, caller(c), id)
 	return view, err
 }

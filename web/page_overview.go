@@ -55,7 +55,7 @@ func (h *api) overviewPage(c echo.Context) error {
 	}
 	if account.Administers {
 		view.Warnings = h.warnings(ctx, space)
-		if view.Jobs, err = h.runningJobs(c); err != nil {
+		if view.Jobs, view.MoreJobs, err = h.runningJobs(c); err != nil {
 			return err
 		}
 	}
@@ -189,18 +189,25 @@ func (h *api) certificateWarning(ctx context.Context, now time.Time) *ui.Item {
 	return item
 }
 
-// runningJobs are the garbage collections under way.
-func (h *api) runningJobs(c echo.Context) ([]ui.JobView, error) {
+// shownJobs is how many of the running jobs the overview shows.
+const shownJobs = 4
+
+// runningJobs are the first of the jobs under way, and how many more there are.
+func (h *api) runningJobs(c echo.Context) (shown []ui.JobView, more int, err error) {
 	ctx := c.Request().Context()
-	runs, _, err := h.app.GCRuns(ctx, caller(c), core.Query{Page: 1, PageSize: 5})
+	jobs, err := h.app.Running(ctx, caller(c))
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	var jobs []ui.JobView
-	for _, run := range runs {
-		if run.Status == core.JobRunning {
-			jobs = append(jobs, ui.JobView{Title: i18n.T(ctx, "overview.job.gc"), Left: i18n.T(ctx, "overview.job.since", i18n.Ago(ctx, run.StartedAt, time.Now()))})
+	more = max(0, len(jobs)-shownJobs)
+	for _, job := range jobs[:len(jobs)-more] {
+		progress := progressOf(ctx, job)
+		view := ui.JobView{Href: ui.JobPath(job.ID), Title: jobTitle(ctx, job.Kind), Done: progress.Done, Total: progress.Total,
+			Left: progress.Phase, Right: i18n.T(ctx, "overview.job.since", i18n.Ago(ctx, job.StartedAt, time.Now()))}
+		if view.Left == "" && view.Total > 0 {
+			view.Left = i18n.T(ctx, "overview.job.done", i18n.Number(ctx, view.Done), i18n.Number(ctx, view.Total))
 		}
+		shown = append(shown, view)
 	}
-	return jobs, nil
+	return shown, more, nil
 }

@@ -2,12 +2,15 @@ package web_test
 
 import (
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"golang.org/x/net/html"
 
+	"github.com/breakwater-registry/breakwater/internal/app"
+	"github.com/breakwater-registry/breakwater/internal/core"
 	"github.com/breakwater-registry/breakwater/web"
 )
 
@@ -74,5 +77,36 @@ func TestOverviewWarnings(t *testing.T) {
 				t.Error("everybody sees the warnings")
 			}
 		})
+	}
+}
+
+// What runs is told to those who administer the registry, with how far it is.
+func TestOverviewJobs(t *testing.T) {
+	s := newServer(t)
+	system := core.Caller{Subject: core.System}
+	if _, err := s.app.StartGC(t.Context(), system, app.GCOptions{DryRun: true}); err != nil {
+		t.Fatal(err)
+	}
+	job, err := s.app.StartJob(t.Context(), app.JobGC)
+	if err == nil {
+		err = s.app.ReportJob(t.Context(), job.ID, `{"phase":"blobs","done":3,"total":8}`, "")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	admin := s.browser(t, "admin")
+	page := admin.get(t, "/").want(200, "Running now", "Garbage collection", "Removing blobs that nothing uses", "started just now")
+	bars := page.all(func(n *html.Node) bool {
+		return n.Data == "progress" && attr(n, "value") == "3" && attr(n, "max") == "8"
+	})
+	if len(bars) != 1 {
+		t.Errorf("%d bars say how far the job is", len(bars))
+	}
+	if links := page.all(func(n *html.Node) bool { return attr(n, "href") == "/admin/jobs/"+strconv.FormatInt(job.ID, 10) }); len(links) != 1 {
+		t.Errorf("%d links lead to the job", len(links))
+	}
+	s.addUser(t, "amy")
+	if text := s.browser(t, "amy").get(t, "/").want(200).text(); strings.Contains(text, "Running now") {
+		t.Errorf("a user without rights sees what runs: %s", text)
 	}
 }

@@ -191,6 +191,7 @@ type ChartView struct {
 // JobView is work under way. Total is 0 while it is not known.
 type JobView struct {
 	Title, Left, Right string
+	Href               string // of its page; "" on that
 	Done, Total        int64
 }
 
