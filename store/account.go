@@ -33,9 +33,12 @@ func (tx *Tx) User(id int64) (core.User, error) {
 
 // UserAccess returns what every decision about the account needs: its name and
 // its flags, nothing else of it. ErrNoRow when there is none.
-func (tx *Tx) UserAccess(id int64) (u core.User, err error) {
-	err = tx.get(`SELECT id, username, sysadmin, disabled FROM account WHERE id = $1`, []any{id}, &u.ID, &u.Username, &u.SysAdmin, &u.Disabled)
-	return u, err
+func (tx *Tx) UserAccess(id int64) (core.User, error) {
+	const query = `SELECT id, username, sysadmin, disabled FROM account WHERE id = $1`
+	return recall(tx, question{query: query, id: id}, func() (u core.User, err error) {
+		err = tx.get(query, []any{id}, &u.ID, &u.Username, &u.SysAdmin, &u.Disabled)
+		return u, err
+	})
 }
 
 // UserByName returns the account with that name, whatever its case.

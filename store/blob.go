@@ -53,17 +53,18 @@ type LinkedBlob struct {
 
 // LinkedBlob returns the blob when the repository may use it; ErrNoRow otherwise.
 func (tx *Tx) LinkedBlob(repository, digest string) (LinkedBlob, error) {
-	var b LinkedBlob
-	var until int64
-	err := tx.get(`SELECT `+blobColumns+`, l.repository_id, l.leased_until,
+	const query = `SELECT ` + blobColumns + `, l.repository_id, l.leased_until,
 			EXISTS (SELECT 1 FROM manifest_blob m WHERE m.blob_id = blob.id AND m.project_id = r.project_id AND m.repository_id = r.id), blob.damaged_at > 0
 		FROM repository r
 		JOIN blob ON blob.digest = $2 AND NOT blob.deleting
 		JOIN blob_link l ON l.repository_id = r.id AND l.blob_id = blob.id
-		WHERE r.name = $1`,
-		[]any{repository, digest}, &b.ID, &b.Digest, &b.Generation, &b.Size, &b.RepositoryID, &until, &b.Referenced, &b.Damaged)
-	b.LeasedUntil = at(until)
-	return b, err
+		WHERE r.name = $1`
+	return recall(tx, question{query: query, one: repository, two: digest}, func() (b LinkedBlob, err error) {
+		var until int64
+		err = tx.get(query, []any{repository, digest}, &b.ID, &b.Digest, &b.Generation, &b.Size, &b.RepositoryID, &until, &b.Referenced, &b.Damaged)
+		b.LeasedUntil = at(until)
+		return b, err
+	})
 }
 
 // UnlinkBlob takes the blob from the repository.

@@ -19,6 +19,7 @@ type dialect struct {
 	types      *strings.Replacer // of the placeholders in migrations
 	tables     string            // a query for the names of all tables
 	impatient  string            // a statement after which a connection does not wait for locks itself
+	version    string            // a query whose answer changes with every commit of others, "" when the engine has none
 	integrity  string            // a query that checks the file, "" when the engine has none
 	references string            // a query for rows that refer to an absent one
 }
@@ -32,6 +33,7 @@ var sqliteDialect = dialect{
 		"{text}", "TEXT", "{bytes}", "BLOB"),
 	tables:     `SELECT name FROM sqlite_master WHERE type = 'table'`,
 	impatient:  `PRAGMA busy_timeout = 0`,
+	version:    `PRAGMA data_version`,
 	integrity:  `PRAGMA integrity_check`, // at most 100 lines
 	references: `PRAGMA foreign_key_check`,
 }

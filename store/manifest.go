@@ -98,11 +98,12 @@ func (tx *Tx) ManifestByDigest(repository, digest string) (ManifestFile, error) 
 		JOIN blob ON blob.id = m.blob_id WHERE r.name = $1`, repository, digest)
 }
 
-func (tx *Tx) manifestFile(query string, args ...any) (ManifestFile, error) {
-	var m ManifestFile
-	err := tx.get(query, args, &m.ID, &m.Digest, &m.Generation, &m.Size,
-		&m.ArtifactID, &m.RepositoryID, &m.TagID, &m.MediaType, &m.Subject, &m.Damaged)
-	return m, err
+func (tx *Tx) manifestFile(query, repository, reference string) (ManifestFile, error) {
+	return recall(tx, question{query: query, one: repository, two: reference}, func() (m ManifestFile, err error) {
+		err = tx.get(query, []any{repository, reference}, &m.ID, &m.Digest, &m.Generation, &m.Size,
+			&m.ArtifactID, &m.RepositoryID, &m.TagID, &m.MediaType, &m.Subject, &m.Damaged)
+		return m, err
+	})
 }
 
 // ManifestID returns the id of a manifest of the repository; ErrNoRow when it has none such.

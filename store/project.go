@@ -2,6 +2,7 @@ package store
 
 import (
 	"github.com/breakwater-registry/breakwater/internal/core"
+	"strconv"
 )
 
 const projectColumns = `project.id, project.name, project.owner_id, project.owner_name, project.public, project.quota_hard, project.quota_used, project.policy,
@@ -33,7 +34,23 @@ func (tx *Tx) Project(ref core.ProjectRef) (core.Project, error) {
 // ProjectAccess returns what a decision about the project needs, without the
 // counts of Project: its id, whether it is public, its policy and the user's role
 // in it (0 for none; userID 0 is nobody).
-func (tx *Tx) ProjectAccess(ref core.ProjectRef, userID int64) (p core.Project, role core.Role, err error) {
+func (tx *Tx) ProjectAccess(ref core.ProjectRef, userID int64) (core.Project, core.Role, error) {
+	type access struct {
+		project core.Project
+		role    core.Role
+	}
+	q := question{query: "project access", id: userID, one: ref.Name}
+	if ref.ID != 0 {
+		q.one, q.two = "", strconv.FormatInt(ref.ID, 10)
+	}
+	a, err := recall(tx, q, func() (a access, err error) {
+		a.project, a.role, err = tx.projectAccess(ref, userID)
+		return a, err
+	})
+	return a.project, a.role, err
+}
+
+func (tx *Tx) projectAccess(ref core.ProjectRef, userID int64) (p core.Project, role core.Role, err error) {
 	const columns = `SELECT p.id, p.name, p.public, p.quota_hard, p.quota_used, p.policy, p.created_at, COALESCE(m.role, 0)
 		FROM project p LEFT JOIN member m ON m.project_id = p.id AND m.account_id = $2 WHERE `
 	var created int64

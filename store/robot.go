@@ -41,6 +41,11 @@ func (tx *Tx) Robot(id int64) (core.Robot, error) {
 	return tx.withGrants(r, err)
 }
 
+// RobotAccess is Robot for a decision: what it returns must not be changed.
+func (tx *Tx) RobotAccess(id int64) (core.Robot, error) {
+	return recall(tx, question{query: "robot access", id: id}, func() (core.Robot, error) { return tx.Robot(id) })
+}
+
 // RobotByName returns the robot account with that full name and its grants.
 func (tx *Tx) RobotByName(full string) (core.Robot, error) {
 	r, err := one(tx, `SELECT `+robotColumns+` FROM `+robotSource+` WHERE robot.name = $1`, []any{full}, scanRobot)

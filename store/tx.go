@@ -18,6 +18,7 @@ const maxStatements = 400
 type conn struct {
 	sql   *sql.Conn
 	stmts map[string]*sql.Stmt
+	memo  memo // of a reader
 }
 
 func newConn(ctx context.Context, db *sql.DB) (*conn, error) {
@@ -81,7 +82,14 @@ func (c *conn) view(d dialect, fn func(*Tx) error) (err error) {
 			err = fmt.Errorf("end of read: %w", e)
 		}
 	}()
-	return fn(&Tx{conn: c, now: time.Now()})
+	tx := &Tx{conn: c, now: time.Now()}
+	if d.version != "" {
+		if err := c.memo.refresh(tx, d.version); err != nil {
+			return fmt.Errorf("begin: %w", err)
+		}
+		tx.memo = &c.memo
+	}
+	return fn(tx)
 }
 
 // Tx is one transaction. It is valid inside the function it was given to, and
@@ -89,6 +97,7 @@ func (c *conn) view(d dialect, fn func(*Tx) error) (err error) {
 type Tx struct {
 	conn    *conn
 	now     time.Time
+	memo    *memo // nil where there is none
 	journal []core.JournalEntry
 	after   []func()
 }

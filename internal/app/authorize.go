@@ -47,7 +47,7 @@ func (a *App) session(tx *store.Tx, c core.Caller) (*session, error) {
 		}
 		s.username, s.sysadmin = u.Username, u.SysAdmin
 	case core.KindRobot:
-		r, err := tx.Robot(c.ID)
+		r, err := tx.RobotAccess(c.ID)
 		if err != nil {
 			return nil, gone(err)
 		}

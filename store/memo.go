@@ -1,0 +1,47 @@
+package store
+
+// maxAnswers bounds what one reader remembers.
+const maxAnswers = 1024
+
+// memo remembers what a reader was answered for as long as nothing has been
+// committed since, by this process or by another: what it answers is what the
+// database would. Pulls ask the same few questions all the time.
+type memo struct {
+	version int64 // of the database, as this connection counts
+	answers map[question]any
+}
+
+// question is a query that is asked often, with its parameters.
+type question struct {
+	query    string
+	id       int64
+	one, two string
+}
+
+// refresh forgets everything when the database has changed. It begins the
+// snapshot of the transaction that it is called in.
+func (m *memo) refresh(tx *Tx, query string) error {
+	var version int64
+	if err := tx.get(query, nil, &version); err != nil {
+		return err
+	}
+	if m.answers == nil || m.version != version || len(m.answers) >= maxAnswers {
+		m.version, m.answers = version, map[question]any{}
+	}
+	return nil
+}
+
+// recall answers q from memory, or by read. What it returns must not be changed.
+func recall[T any](tx *Tx, q question, read func() (T, error)) (T, error) {
+	if tx.memo == nil {
+		return read()
+	}
+	if known, ok := tx.memo.answers[q].(T); ok {
+		return known, nil
+	}
+	v, err := read()
+	if err == nil {
+		tx.memo.answers[q] = v
+	}
+	return v, err
+}
