@@ -32,12 +32,27 @@ func (q *request) getManifest() error {
 		h.Set("Content-Length", strconv.FormatInt(m.Size, 10))
 		return nil
 	}
-	body, err := Content{q.blobs}.ReadBlob(q.ctx(), m.Blob, MaxManifest)
+	body, err := q.manifestBytes(m.Blob)
 	if err != nil {
 		return lost(err, errcode.ErrorCodeManifestUnknown)
 	}
 	http.ServeContent(q.w, q.r, "", time.Time{}, bytes.NewReader(body))
 	return nil
+}
+
+// manifestBytes reads a manifest that the caller may pull. Small ones that were
+// read last are in memory: the bytes of a digest never change, and whether they
+// may be pulled is asked each time.
+func (q *request) manifestBytes(blob core.Blob) ([]byte, error) {
+	file := fileOf(blob)
+	if body, ok := q.recent.Get(file); ok {
+		return body, nil
+	}
+	body, err := Content{q.blobs}.ReadBlob(q.ctx(), blob, MaxManifest)
+	if err == nil && len(body) <= recentSize {
+		q.recent.Add(file, body)
+	}
+	return body, err
 }
 
 func (q *request) putManifest() error {

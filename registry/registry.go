@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/distribution/distribution/v3/registry/api/errcode"
+	lru "github.com/hashicorp/golang-lru/v2"
 
 	"github.com/breakwater-registry/breakwater/internal/app"
 	"github.com/breakwater-registry/breakwater/internal/auth"
@@ -25,7 +26,14 @@ type Registry struct {
 	door        signin.Door
 	log         *slog.Logger
 	generations generations
+	recent      *lru.Cache[blobs.File, []byte] // manifests that were read last
 }
+
+const (
+	// recentManifests and recentSize, in bytes, bound the manifests in memory.
+	recentManifests = 512
+	recentSize      = 16 << 10
+)
 
 // Options are what a Registry is made of.
 type Options struct {
@@ -39,7 +47,11 @@ type Options struct {
 
 // New makes a Registry.
 func New(o Options) *Registry {
-	return &Registry{app: o.App, blobs: o.Blobs, log: o.Log,
+	recent, err := lru.New[blobs.File, []byte](recentManifests)
+	if err != nil {
+		panic(err) // of a size that is not positive
+	}
+	return &Registry{app: o.App, blobs: o.Blobs, log: o.Log, recent: recent,
 		door: signin.Door{App: o.App, Tokens: o.Tokens, Realm: o.Realm}}
 }
 
