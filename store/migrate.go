@@ -55,7 +55,8 @@ func SchemaVersion() int {
 	return len(names)
 }
 
-// migrate brings the schema up to date, each step in a transaction of its own.
+// migrate brings the schema up to date, in one transaction: an upgrade happens
+// whole or not at all, and a new database costs one commit.
 func migrate(d dialect, c *conn) error {
 	steps, err := migrations()
 	if err != nil {
@@ -74,12 +75,25 @@ func migrateTo(d dialect, c *conn, steps []migration) error {
 			"the database has schema version %d, but this Breakwater knows only versions up to %d: it was written by a newer release. Start that release, or restore a backup made before the upgrade",
 			version, len(steps))
 	}
+	if version == len(steps) {
+		return nil
+	}
+	if err := run(c, d.beginWrite); err != nil {
+		return fmt.Errorf("begin the migration: %w", err)
+	}
 	for _, step := range steps[version:] {
 		if err := apply(d, c, step); err != nil {
+			_ = run(c, "ROLLBACK") // the first error is the one to report
 			return fmt.Errorf("migration %s: %w", step.name, err)
 		}
 	}
-	return nil
+	return run(c, "COMMIT")
+}
+
+// run executes statements that are not worth preparing.
+func run(c *conn, query string, args ...any) error {
+	_, err := c.sql.ExecContext(background(), query, args...)
+	return err
 }
 
 func schemaVersion(d dialect, c *conn) (version int, err error) {
@@ -99,27 +113,13 @@ func schemaVersion(d dialect, c *conn) (version int, err error) {
 }
 
 func apply(d dialect, c *conn, step migration) error {
-	run := func(query string, args ...any) error {
-		_, err := c.sql.ExecContext(background(), query, args...)
-		return err
-	}
-	if err := run(d.beginWrite); err != nil {
-		return err
-	}
-	err := func() error {
-		if step.version == 1 {
-			if err := run(`CREATE TABLE schema_version (version BIGINT PRIMARY KEY, name TEXT NOT NULL, applied_at BIGINT NOT NULL)`); err != nil {
-				return err
-			}
-		}
-		if err := run(d.types.Replace(step.sql)); err != nil {
+	if step.version == 1 {
+		if err := run(c, `CREATE TABLE schema_version (version BIGINT PRIMARY KEY, name TEXT NOT NULL, applied_at BIGINT NOT NULL)`); err != nil {
 			return err
 		}
-		return run(`INSERT INTO schema_version (version, name, applied_at) VALUES ($1, $2, $3)`, step.version, step.name, time.Now().UnixMicro())
-	}()
-	if err != nil {
-		_ = run("ROLLBACK") // the first error is the one to report
+	}
+	if err := run(c, d.types.Replace(step.sql)); err != nil {
 		return err
 	}
-	return run("COMMIT")
+	return run(c, `INSERT INTO schema_version (version, name, applied_at) VALUES ($1, $2, $3)`, step.version, step.name, time.Now().UnixMicro())
 }
