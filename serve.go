@@ -213,14 +213,25 @@ func (s *server) openCertificates() (err error) {
 
 // run serves until ctx ends, then drains.
 func (s *server) run(ctx context.Context) error {
-	if err := s.welcome(ctx); err != nil {
-		return err
-	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return ignoreServerClosed(s.serveMain()) })
 	group.Go(func() error { return s.drain(ctx) })
-	s.background(ctx, group)
 	notifier := systemd.New(s.log)
+	if err := s.begin(ctx, group, notifier); err != nil {
+		group.Go(func() error { return err })
+	}
+	<-ctx.Done()
+	notifier.Stopping()
+	return group.Wait()
+}
+
+// begin starts everything beside the main listener, which answers already: to
+// hash the first password takes longer than all else of a first start.
+func (s *server) begin(ctx context.Context, group *errgroup.Group, notifier *systemd.Notifier) error {
+	if err := s.welcome(ctx); err != nil {
+		return err
+	}
+	s.background(ctx, group)
 	group.Go(func() error { return notifier.Watchdog(ctx, s.app.Ping) })
 	group.Go(func() error { s.reloadOnHangup(ctx, notifier); return nil })
 	if err := s.listenBeside(ctx, group); err != nil {
@@ -229,9 +240,7 @@ func (s *server) run(ctx context.Context) error {
 	notifier.Ready()
 	s.log.Info("ready", "version", version, "listen", s.listener.Addr().String(), "url", s.cfg.ExternalURL, "data", s.cfg.Data)
 	debug.FreeOSMemory() // what the start needed, above all to hash the first password
-	<-ctx.Done()
-	notifier.Stopping()
-	return group.Wait()
+	return nil
 }
 
 func (s *server) serveMain() error {
@@ -302,6 +311,7 @@ func (s *server) housekeeping(ctx context.Context) {
 		} else if rotated {
 			s.log.Info("the token key was rotated")
 		}
+		releaseProgram()
 		select {
 		case <-ctx.Done():
 			return
