@@ -51,10 +51,15 @@ func (tx *Tx) Users(q core.Query) ([]core.User, int64, error) {
 	return listPage(tx, &selection{fields: accountFields}, accountColumns, "account", q, "username", "id", scanUser)
 }
 
-// UsersPage lists accounts by name, from a cursor of lower-case names.
-func (tx *Tx) UsersPage(filters []core.Filter, c core.Cursor) ([]core.User, core.Beside, error) {
-	return keysetPage(tx, &selection{fields: accountFields}, keyset{columns: accountColumns, source: "account", filters: filters,
-		key: field{"username_key", textField}}, c, scanUser)
+var byUsername = ordering{columns: []field{{"username_key", textField}}}
+
+// UsersPage reads one page of the accounts by name.
+func (tx *Tx) UsersPage(filters []core.Filter, w core.Window) ([]core.User, core.Ends, error) {
+	s := &selection{fields: accountFields}
+	if err := s.filter(filters); err != nil {
+		return nil, core.Ends{}, err
+	}
+	return windowPage(tx, s, accountColumns, "account", byUsername, w, scanUser, func(u core.User) []any { return []any{strings.ToLower(u.Username)} })
 }
 
 // SearchUsers lists accounts whose name contains part, whatever its case.

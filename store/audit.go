@@ -243,14 +243,6 @@ func (tx *Tx) Audit(v AuditScope, q core.Query) ([]core.AuditEvent, int64, error
 	return listPage(tx, s, auditColumns, "audit", q, "audit.id DESC", "audit.id DESC", scanAudit)
 }
 
-// AuditCut lists the rows within the scope, the newest first, from a cursor of
-// ids, and counts nothing.
-func (tx *Tx) AuditCut(v AuditScope, filters []core.Filter, c core.Cursor) ([]core.AuditEvent, core.Beside, error) {
-	s := &selection{fields: auditFields}
-	v.add(s, "audit.project_id")
-	return keysetPage(tx, s, keyset{columns: auditColumns, source: "audit", filters: filters, key: field{"audit.id", intField}, descending: true}, c, scanAudit)
-}
-
 // AuditPage returns at most n rows within the scope and the filters whose ids
 // come after the id after and are not past through, in order: one page of an
 // export, at the same cost however far it is from the start.

@@ -56,7 +56,7 @@ func eachEngine(t *testing.T, test func(t *testing.T, s *store.Store, j *memoryJ
 	})
 }
 
-func openSQLite(t *testing.T, path string) (*store.Store, *memoryJournal) {
+func openSQLite(t testing.TB, path string) (*store.Store, *memoryJournal) {
 	t.Helper()
 	j := &memoryJournal{}
 	s, err := store.Open(t.Context(), path, j)
@@ -67,7 +67,7 @@ func openSQLite(t *testing.T, path string) (*store.Store, *memoryJournal) {
 	return s, j
 }
 
-func closeStore(t *testing.T, s *store.Store) {
+func closeStore(t testing.TB, s *store.Store) {
 	t.Helper()
 	if err := s.Close(); err != nil {
 		t.Errorf("close: %v", err)
@@ -75,14 +75,14 @@ func closeStore(t *testing.T, s *store.Store) {
 }
 
 // update and view fail the test on any error.
-func update(t *testing.T, s *store.Store, fn func(*store.Tx) error) {
+func update(t testing.TB, s *store.Store, fn func(*store.Tx) error) {
 	t.Helper()
 	if err := s.Update(context.Background(), fn); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func view(t *testing.T, s *store.Store, fn func(*store.Tx) error) {
+func view(t testing.TB, s *store.Store, fn func(*store.Tx) error) {
 	t.Helper()
 	if err := s.View(context.Background(), fn); err != nil {
 		t.Fatal(err)

@@ -2,10 +2,15 @@ package store
 
 import "github.com/breakwater-registry/breakwater/internal/core"
 
-// JobsPage lists the jobs of every kind, the newest first, from a cursor of ids.
-func (tx *Tx) JobsPage(filters []core.Filter, c core.Cursor) ([]core.Job, core.Beside, error) {
-	return keysetPage(tx, &selection{fields: jobFields}, keyset{columns: jobColumns, source: "job", filters: filters,
-		key: field{"job.id", intField}, descending: true}, c, scanJob)
+var byQueue = ordering{columns: []field{{"job.id", intField}}, descending: true}
+
+// JobsPage reads one page of the jobs of every kind, the newest first.
+func (tx *Tx) JobsPage(filters []core.Filter, w core.Window) ([]core.Job, core.Ends, error) {
+	s := &selection{fields: jobFields}
+	if err := s.filter(filters); err != nil {
+		return nil, core.Ends{}, err
+	}
+	return windowPage(tx, s, jobColumns, "job", byQueue, w, scanJob, func(j core.Job) []any { return []any{j.ID} })
 }
 
 // AnyJob returns a job of whatever kind; ErrNoRow when there is none.

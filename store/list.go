@@ -113,6 +113,10 @@ func (s *selection) add(c field, f core.Filter) error {
 			}
 		}
 	default:
+		if yes, ok := args[0].(bool); ok { // written out, an index of those rows only is found
+			s.where(c.column + " = " + strings.ToUpper(strconv.FormatBool(yes)))
+			return nil
+		}
 		s.where(c.column+" = ?", args[0])
 	}
 	return nil
@@ -161,6 +165,9 @@ func (s *selection) page(q core.Query, fallback, tie string) (string, error) {
 	}
 	if len(keys) == 0 {
 		keys = append(keys, fallback)
+	}
+	if strings.HasSuffix(keys[len(keys)-1], " DESC") { // in the same direction an index can serve both
+		tie = strings.TrimSuffix(tie, " DESC") + " DESC"
 	}
 	return fmt.Sprintf(" ORDER BY %s, %s LIMIT %s OFFSET %s", strings.Join(keys, ", "), tie, s.value(q.PageSize), s.value(q.Offset())), nil
 }

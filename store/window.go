@@ -16,19 +16,13 @@ type ordering struct {
 	descending bool
 }
 
-// The first letter of a cursor says to which side of its row the page lies.
-const (
-	cursorAfter  = "a."
-	cursorBefore = "b."
-)
-
 // windowPage reads one page of the selection: columns FROM source, in the order
 // of k. key returns what the columns of k hold in a row.
 func windowPage[T any](tx *Tx, s *selection, columns, source string, k ordering, w core.Window, scan func(scanner) (T, error), key func(T) []any) ([]T, core.Ends, error) {
-	position, backward := strings.CutPrefix(w.Cursor, cursorBefore)
+	position, backward := strings.CutPrefix(w.Cursor, core.CursorBefore)
 	plain := selection{fields: s.fields, conditions: slices.Clone(s.conditions), args: slices.Clone(s.args)}
 	if w.Cursor != "" {
-		if err := k.from(s, strings.TrimPrefix(position, cursorAfter), backward); err != nil {
+		if err := k.from(s, strings.TrimPrefix(position, core.CursorAfter), backward); err != nil {
 			return nil, core.Ends{}, err
 		}
 	}
@@ -53,10 +47,10 @@ func ends[T any](rows []T, backward, more, inside bool, key func(T) []any) (e co
 		return e
 	}
 	if backward && more || !backward && inside {
-		e.Previous = cursorBefore + encodeKey(key(rows[0]))
+		e.Previous = core.CursorBefore + encodeKey(key(rows[0]))
 	}
 	if backward || more {
-		e.Next = cursorAfter + encodeKey(key(rows[len(rows)-1]))
+		e.Next = core.CursorAfter + encodeKey(key(rows[len(rows)-1]))
 	}
 	return e
 }
@@ -71,7 +65,7 @@ func encodeKey(values []any) string {
 
 // from adds the condition that rows lie behind the position, or before it.
 func (k ordering) from(s *selection, position string, backward bool) error {
-	texts := strings.Split(position, ",")
+	texts := strings.SplitN(position, ",", len(k.columns))
 	if len(texts) != len(k.columns) {
 		return core.Errorf(core.CodeBadRequest, "the position in the list is not one that the list gave; start from its first page")
 	}

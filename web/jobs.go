@@ -54,11 +54,15 @@ func (h *api) listJobs(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	jobs, beside, err := h.app.Jobs(c.Request().Context(), caller(c), q.Filters, core.Cursor{After: c.QueryParam("after"), Limit: q.PageSize})
+	w := core.Window{Size: q.PageSize}
+	if after := c.QueryParam("after"); after != "" {
+		w.Cursor = core.CursorAfter + after
+	}
+	jobs, ends, err := h.app.Jobs(c.Request().Context(), caller(c), q.Filters, w)
 	if err != nil {
 		return err
 	}
-	if beside.After {
+	if ends.Next != "" {
 		next := url.Values{"q": {c.QueryParam("q")}, "page_size": {strconv.Itoa(q.PageSize)}, "after": {strconv.FormatInt(jobs[len(jobs)-1].ID, 10)}}
 		c.Response().Header().Set("Link", "<"+withQuery(apiPrefix+jobsPath, next)+`>; rel="next"`)
 	}

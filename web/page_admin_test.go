@@ -100,10 +100,10 @@ func TestAuditLogAtTheBrowser(t *testing.T) {
 	b.get(t, "/admin/audit?from=2020-01-01&until=2020-12-31").want(200, "Nothing matches")
 	b.get(t, "/admin/audit?from=2020-01-01").want(200, "user29")
 	b.get(t, "/admin/audit?result=failed").want(200)
-	for _, odd := range []string{"?from=x", "?until=99999-01-01", "?operation=evil", "?after=9999", "?result=evil"} {
+	for _, odd := range []string{"?from=x", "?until=99999-01-01", "?operation=evil", "?at=a.9999", "?result=evil"} {
 		b.get(t, "/admin/audit"+odd).want(200)
 	}
-	b.get(t, "/admin/audit?after=evil").want(400)
+	b.get(t, "/admin/audit?at=a.evil").want(400)
 	w := b.send(t, http.MethodGet, "/admin/audit/export?format=csv&operation=create&type=user&resource=user07", "")
 	if lines := strings.Split(strings.TrimSpace(w.Body.String()), "\n"); w.Code != 200 || len(lines) != 2 || !strings.Contains(lines[1], "user07") {
 		t.Errorf("the export is %d %s", w.Code, w.Body)

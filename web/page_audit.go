@@ -86,9 +86,13 @@ var (
 func (h *api) auditPage(c echo.Context) error {
 	ctx := c.Request().Context()
 	filters, values := auditFilters(c)
-	rows, beside, err := h.app.AuditPage(ctx, caller(c), filters, listCursor(c))
+	w := window(c)
+	rows, ends, err := h.app.AuditPage(ctx, caller(c), filters, w)
 	if err != nil {
 		return err
+	}
+	if lost(w, rows) {
+		return redirect(c, withQuery(auditPath, values))
 	}
 	view := ui.AuditView{User: values.Get("user"), Resource: values.Get("resource"), Address: values.Get("address"), From: values.Get("from"), Until: values.Get("until"),
 		Operation: values.Get("operation"), Type: values.Get("type"), Result: values.Get("result"), Filtered: len(values) > 0,
@@ -97,7 +101,7 @@ func (h *api) auditPage(c echo.Context) error {
 		Results: []ui.Option{{Label: i18n.T(ctx, "audit.any-result")}, {Value: "ok", Label: i18n.T(ctx, "audit.ok")},
 			{Value: "failed", Label: i18n.T(ctx, "audit.failed")}}}
 	view.Rows = mapAll(rows, auditRow)
-	view.Pager = cursorPager(c, auditPath, values, beside, mapAll(rows, func(e core.AuditEvent) string { return strconv.FormatInt(e.ID, 10) }))
+	view.Pager = windowPager(c, auditPath, values, ends, len(rows))
 	for _, format := range []string{"csv", "jsonl"} {
 		values.Set("format", format)
 		view.Exports = append(view.Exports, ui.Link{Href: withQuery(auditPath+"/export", values), Label: i18n.T(ctx, "audit.export", strings.ToUpper(format))})

@@ -44,13 +44,17 @@ func (h *api) jobsPage(c echo.Context) error {
 	} else {
 		view.Status = ""
 	}
-	jobs, beside, err := h.app.Jobs(ctx, caller(c), filters, listCursor(c))
+	w := window(c)
+	jobs, ends, err := h.app.Jobs(ctx, caller(c), filters, w)
 	if err != nil {
 		return err
 	}
+	values := url.Values{"status": {view.Status}}
+	if lost(w, jobs) {
+		return redirect(c, withQuery("/admin/jobs", values))
+	}
 	view.Jobs = mapAll(jobs, func(j core.Job) ui.JobRow { return jobRow(ctx, j) })
-	keys := mapAll(jobs, func(j core.Job) string { return strconv.FormatInt(j.ID, 10) })
-	view.Pager = cursorPager(c, "/admin/jobs", url.Values{"status": {view.Status}}, beside, keys)
+	view.Pager = windowPager(c, "/admin/jobs", values, ends, len(jobs))
 	return h.show(c, http.StatusOK, sectionJobs, i18n.T(ctx, "jobs.title"), ui.Jobs(view))
 }
 

@@ -37,7 +37,7 @@ func (h *api) searchPage(c echo.Context) error {
 		})
 		if me(c).Administers {
 			filter := core.Filter{Field: "search", Match: core.MatchFuzzy, Values: []string{view.Text}}
-			users, _, err := h.app.UsersPage(ctx, caller(c), []core.Filter{filter}, core.Cursor{Limit: pageRows})
+			users, _, err := h.app.UsersPage(ctx, caller(c), []core.Filter{filter}, core.Window{Size: pageRows})
 			if err != nil {
 				return err
 			}

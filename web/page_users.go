@@ -47,12 +47,16 @@ func (h *api) usersPage(c echo.Context) error {
 	} else {
 		view.Show = ""
 	}
-	users, beside, err := h.app.UsersPage(ctx, caller(c), filters, listCursor(c))
+	w := window(c)
+	users, ends, err := h.app.UsersPage(ctx, caller(c), filters, w)
 	if err != nil {
 		return err
 	}
 	values := url.Values{"name": {view.Filter}, "show": {view.Show}}
-	view.Pager = cursorPager(c, "/users", values, beside, mapAll(users, func(u core.User) string { return strings.ToLower(u.Username) }))
+	if lost(w, users) {
+		return redirect(c, withQuery("/users", values))
+	}
+	view.Pager = windowPager(c, "/users", values, ends, len(users))
 	view.Users = mapAll(users, func(u core.User) ui.UserRow {
 		return ui.UserRow{ID: u.ID, Name: u.Username, Realname: u.Realname, Email: u.Email, Admin: u.SysAdmin, Disabled: u.Disabled,
 			Own: u.ID == me(c).ID, Created: u.CreatedAt}

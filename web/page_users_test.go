@@ -91,7 +91,7 @@ func TestUsersPages(t *testing.T) {
 		t.Errorf("back at the first page there are %v, want %v", got, first)
 	}
 	b.get(t, "/users?name=user1").want(200, "10 shown", "User19")
-	for _, odd := range []string{"?after=zzz", "?before=" + strings.Repeat("x", 600), "?before=a", "?show=evil", "?name=%25_!"} {
+	for _, odd := range []string{"?at=a.zzz", "?at=b." + strings.Repeat("x", 600), "?at=b.a", "?show=evil", "?name=%25_!"} {
 		b.get(t, "/users"+odd).want(200)
 	}
 }

@@ -43,6 +43,7 @@ func (noContent) ReadBlob(context.Context, core.Blob, int64) ([]byte, error) {
 // server is the whole handler over a store of its own, with the account admin.
 type server struct {
 	app     *app.App
+	store   *store.Store
 	handler http.Handler
 	log     *logBuffer
 }
@@ -65,13 +66,13 @@ func (b *logBuffer) String() string {
 	return b.buf.String()
 }
 
-func newServer(t *testing.T, change ...func(*web.Deps)) *server {
+func newServer(t testing.TB, change ...func(*web.Deps)) *server {
 	t.Helper()
 	st, err := store.Open(t.Context(), filepath.Join(t.TempDir(), "test.db"), noJournal{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &server{log: &logBuffer{}}
+	s := &server{store: st, log: &logBuffer{}}
 	log := slog.New(slog.NewTextHandler(s.log, nil))
 	if s.app, err = app.New(t.Context(), st, noContent{}, log); err != nil {
 		t.Fatal(err)
@@ -99,7 +100,7 @@ func newServer(t *testing.T, change ...func(*web.Deps)) *server {
 
 // request makes a request as user, with the password of the tests; an empty
 // user sends no credentials.
-func request(t *testing.T, method, path, user string, body any) *http.Request {
+func request(t testing.TB, method, path, user string, body any) *http.Request {
 	t.Helper()
 	var payload io.Reader
 	switch b := body.(type) {

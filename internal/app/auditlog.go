@@ -66,19 +66,19 @@ func (a *App) AuditLog(ctx context.Context, c core.Caller, q core.Query) (rows [
 	return rows, total, err
 }
 
-// AuditPage lists the rows that the caller may see and that the filters select,
-// the newest first, from a cursor of ids. It does not count them: that would
-// take the longer the older the registry is.
-func (a *App) AuditPage(ctx context.Context, c core.Caller, filters []core.Filter, at core.Cursor) (rows []core.AuditEvent, beside core.Beside, err error) {
+// AuditPage reads one page of the rows that the caller may see and that the
+// filters select, the newest first. It does not count them: that would take the
+// longer the older the registry is.
+func (a *App) AuditPage(ctx context.Context, c core.Caller, filters []core.Filter, w core.Window) (rows []core.AuditEvent, ends core.Ends, err error) {
 	err = a.view(ctx, c, func(s *session) error {
 		scope, err := s.auditScope()
 		if err != nil {
 			return err
 		}
-		rows, beside, err = s.AuditCut(scope, filters, at)
+		rows, ends, err = s.AuditWindow(scope, filters, w)
 		return err
 	})
-	return rows, beside, err
+	return rows, ends, err
 }
 
 // ProjectLog lists the rows about one project, the newest first.

@@ -6,17 +6,17 @@ import (
 	"github.com/breakwater-registry/breakwater/internal/core"
 )
 
-// Jobs lists the background work of every kind, the newest first, to a system
-// admin.
-func (a *App) Jobs(ctx context.Context, c core.Caller, filters []core.Filter, at core.Cursor) (jobs []core.Job, beside core.Beside, err error) {
+// Jobs reads one page of the background work of every kind, the newest first,
+// for a system admin.
+func (a *App) Jobs(ctx context.Context, c core.Caller, filters []core.Filter, w core.Window) (jobs []core.Job, ends core.Ends, err error) {
 	err = a.view(ctx, c, func(s *session) error {
 		if err := s.onSystem(core.ResJobs, core.ActList); err != nil {
 			return err
 		}
-		jobs, beside, err = s.JobsPage(filters, at)
+		jobs, ends, err = s.JobsPage(filters, w)
 		return err
 	})
-	return jobs, beside, err
+	return jobs, ends, err
 }
 
 // Running lists the jobs that run now, to a system admin.

@@ -59,16 +59,16 @@ func (a *App) Users(ctx context.Context, c core.Caller, q core.Query) (users []c
 	return users, total, err
 }
 
-// UsersPage lists accounts by name, from a cursor of lower-case names.
-func (a *App) UsersPage(ctx context.Context, c core.Caller, filters []core.Filter, at core.Cursor) (users []core.User, beside core.Beside, err error) {
+// UsersPage reads one page of the accounts by name.
+func (a *App) UsersPage(ctx context.Context, c core.Caller, filters []core.Filter, w core.Window) (users []core.User, ends core.Ends, err error) {
 	err = a.view(ctx, c, func(s *session) error {
 		if err := s.onSystem(core.ResUser, core.ActList); err != nil {
 			return err
 		}
-		users, beside, err = s.Tx.UsersPage(filters, at)
+		users, ends, err = s.Tx.UsersPage(filters, w)
 		return err
 	})
-	return users, beside, err
+	return users, ends, err
 }
 
 // SearchUsers lists accounts whose name contains part, for anyone signed in: a

@@ -7,6 +7,13 @@ type Window struct {
 	Size   int
 }
 
+// A cursor is the key of a row behind one of these, which say to which side of
+// the row the page lies.
+const (
+	CursorAfter  = "a."
+	CursorBefore = "b."
+)
+
 // Ends are the cursors of the pages beside a page; "" where there is none.
 type Ends struct{ Previous, Next string }
 
