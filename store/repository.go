@@ -1,6 +1,9 @@
 package store
 
 import (
+	"slices"
+	"strings"
+
 	"github.com/breakwater-registry/breakwater/internal/core"
 )
 
@@ -81,7 +84,21 @@ func (tx *Tx) Catalog(v Visibility, last string, n int) ([]string, error) {
 		v.add(s)
 	}
 	limit := s.value(n)
-	return list(tx, "SELECT repository.name FROM "+source+s.clause()+" ORDER BY repository.name LIMIT "+limit, s.args, scanText)
+	return tx.names("SELECT repository.name AS name FROM "+source+s.clause()+" ORDER BY repository.name LIMIT "+limit, s.args)
+}
+
+// names lists the names, of tags or repositories, that query selects in order.
+// They come as one row, because ten thousand rows take four times as long; the
+// grammar of such names has no comma.
+func (tx *Tx) names(query string, args []any) ([]string, error) {
+	var all string
+	err := tx.get(`SELECT COALESCE(string_agg(name, ','), '') FROM (`+query+`) page`, args, &all)
+	if err != nil || all == "" {
+		return nil, err
+	}
+	names := strings.Split(all, ",")
+	slices.Sort(names) // SQL does not promise to aggregate in the order of the page
+	return names, nil
 }
 
 func scanText(row scanner) (string, error) {

@@ -24,8 +24,7 @@ var tagFields = fields{
 // TagNames returns at most n names of the repository's tags that come after
 // last, in order.
 func (tx *Tx) TagNames(repositoryID int64, last string, n int) ([]string, error) {
-	return list(tx, `SELECT name FROM tag WHERE repository_id = $1 AND name > $2 ORDER BY name LIMIT $3`,
-		[]any{repositoryID, last, n}, scanText)
+	return tx.names(`SELECT name FROM tag WHERE repository_id = $1 AND name > $2 ORDER BY name LIMIT $3`, []any{repositoryID, last, n})
 }
 
 // Tag returns the tag with that name; ErrNoRow when there is none.
