@@ -79,10 +79,19 @@
     });
   }
 
+  // The current tab is in view where there is no room for all.
+  const showTab = (root) => {
+    for (const tab of root.querySelectorAll(".tab[aria-current]")) {
+      const bar = tab.parentElement;
+      if (tab.offsetLeft + tab.offsetWidth > bar.clientWidth - 36) bar.scrollLeft = tab.offsetLeft - bar.offsetLeft - 36;
+    }
+  };
+
   // After a part was exchanged, focus goes to what asks for it.
   const settle = (root) => {
     root.querySelectorAll("form[data-sent]").forEach(ready);
     root.querySelectorAll("[data-toast]").forEach(fade);
+    showTab(root);
     const wanted = root.querySelector("[data-focus]");
     if (wanted && wanted !== document.activeElement) wanted.focus();
   };

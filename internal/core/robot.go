@@ -63,7 +63,8 @@ func GrantablePermissions() (system, project []Permission) {
 			{ResAuditLog, "L"}, {ResCatalog, "R"}, {ResProject, "CL"}, {ResQuota, "RUL"},
 			{ResRobot, "CRUDL"}, {ResScanAll, "CRUs"}, {ResScanner, "RL"}, {ResSecurityHub, "RL"}, {ResSystemVolumes, "R"}, {ResUser, "CRUDL"},
 		}), expand([]grantRow{
-			{ResAccessory, "L"}, {ResArtifact, "CRDL"}, {ResArtifactAddition, "R"}, {ResImmutableTag, "CUDL"}, {ResLog, "L"},
+			{ResAccessory, "L"}, {ResArtifact, "CRDL"}, {ResArtifactAddition, "R"}, {ResArtifactLabel, "CD"},
+			{ResImmutableTag, "CUDL"}, {ResLabel, "CRUDL"}, {ResLog, "L"},
 			{ResMember, "CRUDL"}, {ResMetadata, "CRUDL"}, {ResProject, "RUD"}, {ResQuota, "R"},
 			{ResRepository, "RUDL<>"}, {ResRobot, "CRUDL"}, {ResScan, "CRs"}, {ResScanner, "CR"}, {ResTag, "CDL"}, {ResTagRetention, "CRUDL"},
 		})
