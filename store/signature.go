@@ -37,6 +37,24 @@ func (tx *Tx) ListSignatures(repositoryID int64, subject string, q core.Query) (
 	return listPage(tx, s, signatureColumns, "signature", q, "signature.verified DESC", "signature.id", scanSignature)
 }
 
+// InvalidSignatures counts the signatures that do not verify of each of the
+// manifests, by digest.
+func (tx *Tx) InvalidSignatures(repositoryID int64, subjects []string) (map[string]int64, error) {
+	s := &selection{}
+	s.where("signature.repository_id = ?", repositoryID)
+	s.where("signature.verified = ?", false)
+	in(s, "signature.subject", subjects)
+	counts := map[string]int64{}
+	err := tx.each(`SELECT signature.subject, COUNT(*) FROM signature`+s.clause()+` GROUP BY signature.subject`, s.args, func(row scanner) error {
+		var subject string
+		var n int64
+		err := row.Scan(&subject, &n)
+		counts[subject] = n
+		return err
+	})
+	return counts, err
+}
+
 // AddSignature adds what is known of one signature.
 func (tx *Tx) AddSignature(s core.Signature) error {
 	_, err := tx.exec(`INSERT INTO signature (repository_id, subject, manifest, entry, kind, format, verified, reason, key_id, signer,

@@ -77,23 +77,13 @@ func (tx *Tx) TUFView(id int64) (view core.TUFView, err error) {
 	return view, json.Unmarshal([]byte(text), &view)
 }
 
-// GUNOfRepository is a trusted collection with the repository's name.
-type GUNOfRepository struct {
-	core.GUN
-	Repository string
-}
-
-// PublishedGUNs returns at most n trusted collections with metadata, by id after
-// the given one.
-func (tx *Tx) PublishedGUNs(after int64, n int) ([]GUNOfRepository, error) {
-	return list(tx, `SELECT `+gunColumns+`, repository.name FROM tuf_gun JOIN repository ON repository.id = tuf_gun.repository_id
-		WHERE tuf_gun.refresh_at > 0 AND tuf_gun.id > $1 ORDER BY tuf_gun.id LIMIT $2`, []any{after, n},
-		func(row scanner) (g GUNOfRepository, err error) {
-			var refresh, created int64
-			err = row.Scan(&g.ID, &g.Name, &g.RepositoryID, &g.Revision, &refresh, &created, &g.Repository)
-			g.RefreshAt, g.CreatedAt = at(refresh), at(created)
-			return g, err
-		})
+// SignedElsewhere returns the names of the repositories with published metadata,
+// but none in the name of the host.
+func (tx *Tx) SignedElsewhere(host string) ([]string, error) {
+	return list(tx, `SELECT DISTINCT repository.name FROM tuf_gun JOIN repository ON repository.id = tuf_gun.repository_id
+		WHERE tuf_gun.refresh_at > 0 AND NOT EXISTS (
+			SELECT 1 FROM tuf_gun here WHERE here.gun = $1 || '/' || repository.name AND here.refresh_at > 0)
+		ORDER BY repository.name`, []any{host}, scanText)
 }
 
 // DeleteGUN removes the trusted collection with its metadata and keys. It says

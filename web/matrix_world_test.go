@@ -145,6 +145,7 @@ func (w *world) start(t *testing.T) {
 		}
 	})
 	w.app.UseScanner(scans{})
+	w.app.SetTrustHosts("registry.test:8443")
 	w.mount(t, log)
 }
 
@@ -179,7 +180,7 @@ func (w *world) settle(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i, table := range []string{"project", "account", "member", "robot", "repository", "blob", "manifest", "tag",
-		"immutable_rule", "retention", "job", "retention_task", "label"} {
+		"immutable_rule", "retention", "job", "retention_task", "label", "trust_anchor"} {
 		w.exec(t, fmt.Sprintf(`DELETE FROM sqlite_sequence WHERE name = '%s'`, table))
 		w.exec(t, fmt.Sprintf(`INSERT INTO sqlite_sequence (name, seq) VALUES ('%s', %d)`, table, 7_100_000+i*100_000))
 	}

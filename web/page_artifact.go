@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/a-h/templ"
 	"github.com/labstack/echo/v4"
@@ -138,6 +139,11 @@ func (h *api) artifactSummaryPage(c echo.Context) error {
 	if a.Kind == core.KindImage || a.Repository.Project.Enforces {
 		view.Above = append(view.Above, ui.ArtifactScan(artifactScan(ctx, a)))
 	}
+	signatures, err := h.signaturesCard(c, a)
+	if err != nil {
+		return err
+	}
+	view.Sections = append(view.Sections, ui.Signatures(signatures))
 	if contents.Image != nil {
 		view.Config = configFacts(ctx, contents.Image.Config)
 		view.Labels = factsBut(readme, contents.Image.Config.Labels)
@@ -195,7 +201,8 @@ func sizeFact(ctx context.Context, a app.OpenedArtifact, contents app.Contents) 
 func childRows(ctx context.Context, a app.OpenedArtifact) []ui.ChildRow {
 	var rows []ui.ChildRow
 	for _, child := range a.Children {
-		row := ui.ChildRow{Href: repositoryURL(a.Repository.Name, "artifacts", child.Digest), Digest: child.Digest, Size: child.TotalSize, Scan: scanView(core.KindImage, a.ChildScans[child.Digest])}
+		row := ui.ChildRow{Href: repositoryURL(a.Repository.Name, "artifacts", child.Digest), Digest: child.Digest, Size: child.TotalSize,
+			Scan: scanView(core.KindImage, a.ChildScans[child.Digest]), Sign: signatureMark(ctx, a.ChildSigns[child.Digest], time.Now())}
 		switch {
 		case child.Annotations["vnd.docker.reference.type"] != "":
 			row.Name, row.Attached = i18n.T(ctx, "artifact.attestation"), true

@@ -55,6 +55,13 @@ func (h *api) overviewPage(c echo.Context) error {
 	}
 	if account.Administers {
 		view.Warnings = h.warnings(ctx, space)
+		again, err := h.signAgainWarning(c)
+		if err != nil {
+			return err
+		}
+		if again != nil {
+			view.Warnings = append(view.Warnings, *again)
+		}
 		if view.Jobs, view.MoreJobs, err = h.runningJobs(c); err != nil {
 			return err
 		}

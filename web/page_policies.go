@@ -37,7 +37,7 @@ type policySection struct {
 
 // policySections are the parts of the form in their order.
 func (h *api) policySections() []policySection {
-	return []policySection{h.accessSection(), untaggedSection()}
+	return []policySection{h.accessSection(), trustSection(), untaggedSection()}
 }
 
 func (h *api) accessSection() policySection {
@@ -118,6 +118,10 @@ func (h *api) showPolicies(c echo.Context, status int, p app.OpenedProject, view
 			}
 			view.Sections = append(view.Sections, section.show(ctx, view.Form, values))
 		}
+	}
+	var err error
+	if view.Trust, err = h.anchorsCard(c, p); err != nil {
+		return err
 	}
 	if p.Rights.May(core.ResImmutableTag, core.ActList) {
 		rules, _, err := h.app.ImmutableRules(ctx, caller(c), ref, core.Query{Page: 1, PageSize: core.MaxPageSize})

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/a-h/templ"
 	"github.com/labstack/echo/v4"
@@ -57,7 +58,7 @@ func (h *api) repositoryHead(ctx context.Context, r app.OpenedRepository, curren
 	head := ui.RepositoryHead{Project: ui.Link{Href: projectURL(project), Label: project}, Name: name, Description: firstLine(r.Description),
 		Image: hostOf(h.deps.ExternalURL) + "/" + r.Name}
 	for _, tab := range []struct{ name, href string }{
-		{tabArtifacts, repositoryURL(r.Name)}, {tabTags, repositoryURL(r.Name, "tags")}, {tabDescription, repositoryURL(r.Name, "description")},
+		{tabArtifacts, repositoryURL(r.Name)}, {tabTags, repositoryURL(r.Name, "tags")}, {tabTrust, repositoryURL(r.Name, "trust")}, {tabDescription, repositoryURL(r.Name, "description")},
 	} {
 		head.Tabs = append(head.Tabs, ui.Tab{Href: tab.href, Label: i18n.T(ctx, "repository.tab."+tab.name), Current: tab.name == current})
 	}
@@ -120,7 +121,7 @@ func (h *api) artifactsView(c echo.Context, r app.OpenedRepository) (view ui.Art
 	view = ui.ArtifactsView{Path: path, Filter: filter.Text, Show: values.Get("show"), Label: values.Get("label"), Labels: labels, Segments: artifactSegments(ctx, path, values),
 		Beside: beside(path, values, ends, i18n.T(ctx, "repository.newest")), Push: h.pushHelp(c, r.Project), Enforces: r.Project.Enforces, Query: liveQuery(c, values)}
 	for _, a := range list {
-		view.Artifacts = append(view.Artifacts, artifactRow(r.Project, a))
+		view.Artifacts = append(view.Artifacts, artifactRow(ctx, r.Project, a))
 	}
 	view.Head = h.repositoryHead(ctx, r, tabArtifacts)
 	view.Head.Reference = latestReference(view.Artifacts)
@@ -154,12 +155,13 @@ func artifactSegments(ctx context.Context, path string, values url.Values) []ui.
 	return links
 }
 
-func artifactRow(p app.OpenedProject, a app.ListedArtifact) ui.ArtifactRow {
+func artifactRow(ctx context.Context, p app.OpenedProject, a app.ListedArtifact) ui.ArtifactRow {
 	row := ui.ArtifactRow{Href: artifactURLPage(a.Artifact.Artifact), Digest: a.Digest, Kind: kindOf(a), Platforms: platformsOf(a.Artifact), Size: a.Bytes(),
 		Pushed: a.PushedAt, PushedBy: a.PushedBy, Pulled: a.PulledAt, Scan: scanView(a.Kind, a.Scan), Pull: pullView(p, a), Labels: mapAll(a.Labels, labelMark)}
 	for _, tag := range a.Tags[:min(len(a.Tags), maxRowTags)] {
 		row.Tags = append(row.Tags, ui.Link{Href: repositoryURL(a.Repository, "artifacts", tag.Name), Label: tag.Name})
 	}
+	row.Sign = signatureMark(ctx, a.Sign, time.Now())
 	row.MoreTags = a.TagCount - int64(len(row.Tags))
 	return row
 }
@@ -235,10 +237,10 @@ func (h *api) tagsPage(c echo.Context) error {
 
 // tagRows are the rows of a list of tags; back is where the reader is led after
 // a tag was deleted.
-func (h *api) tagRows(ctx context.Context, r app.OpenedRepository, tags []core.Tag, back string) []ui.TagRow {
+func (h *api) tagRows(ctx context.Context, r app.OpenedRepository, tags []app.ListedTag, back string) []ui.TagRow {
 	rows := make([]ui.TagRow, len(tags))
 	for i, tag := range tags {
-		rows[i] = ui.TagRow{Name: tag.Name, Href: repositoryURL(r.Name, "artifacts", tag.Name), Digest: tag.Digest,
+		rows[i] = ui.TagRow{Sign: signatureMark(ctx, tag.Sign, time.Now()), Name: tag.Name, Href: repositoryURL(r.Name, "artifacts", tag.Name), Digest: tag.Digest,
 			Pushed: tag.PushedAt, Pulled: tag.PulledAt, Immutable: tag.Immutable}
 		if r.Project.Rights.May(core.ResTag, core.ActDelete) && !tag.Immutable {
 			rows[i].Delete = &ui.Confirm{ID: "delete-" + tag.Name, Title: i18n.T(ctx, "repository.untag.title", tag.Name),

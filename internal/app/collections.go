@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"slices"
 	"strings"
 
 	"github.com/breakwater-registry/breakwater/internal/core"
@@ -86,9 +85,6 @@ func (s *session) collections(repositoryID int64) ([]Collection, error) {
 	return all, nil
 }
 
-// maxCollections is how many trusted collections one page reads.
-const maxCollections = 1000
-
 // SignAgain lists the repositories that are signed only in other names than the
 // registry's own, after it has got another one: whoever signed them has to do it
 // again. It is for system administrators.
@@ -97,29 +93,8 @@ func (a *App) SignAgain(ctx context.Context, c core.Caller) (names []string, err
 		if err := s.onSystem(core.ResConfiguration, core.ActRead); err != nil {
 			return err
 		}
-		current := map[string]bool{} // is it signed in the name of now
-		var last int64
-		for {
-			page, err := s.PublishedGUNs(last, maxCollections)
-			if err != nil {
-				return err
-			}
-			for _, g := range page {
-				host, _, _ := core.SplitGUN(g.Name)
-				current[g.Repository] = current[g.Repository] || host == a.canonicalHost()
-				last = g.ID
-			}
-			if len(page) < maxCollections {
-				break
-			}
-		}
-		for name, ok := range current {
-			if !ok {
-				names = append(names, name)
-			}
-		}
-		slices.Sort(names)
-		return nil
+		names, err = s.SignedElsewhere(a.canonicalHost())
+		return err
 	})
 	return names, err
 }

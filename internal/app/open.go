@@ -137,6 +137,7 @@ type ListedArtifact struct {
 	Artifact
 	TagCount int64
 	Pull     policy.Verdict // on those who do not administer the project
+	Sign     Signed
 }
 
 // Bytes is the size of the artifact, that of an index being what its entries
@@ -201,6 +202,9 @@ func (s *session) listed(project core.Project, tag string, plain ...core.Artifac
 		}
 		markImmutable(rules, list[i].Tags)
 	}
+	if err := s.signListed(list); err != nil {
+		return nil, err
+	}
 	return list, s.judgeListed(project, tag, list)
 }
 
@@ -215,12 +219,13 @@ func (s *session) firstTags(artifactID int64) (tags []core.Tag, total int64, err
 
 // TagWindow reads one page of the tags of a repository whose names contain
 // text, or with a reference of the artifact that it names, by name.
-func (a *App) TagWindow(ctx context.Context, c core.Caller, full, reference, text string, w core.Window) (tags []core.Tag, ends core.Ends, err error) {
+func (a *App) TagWindow(ctx context.Context, c core.Caller, full, reference, text string, w core.Window) (list []ListedTag, ends core.Ends, err error) {
 	err = a.view(ctx, c, func(s *session) error {
 		_, repository, err := s.repository(full, core.ResTag, core.ActList)
 		if err != nil {
 			return err
 		}
+		var tags []core.Tag
 		if reference == "" {
 			tags, ends, err = s.TagPage(repository.ID, text, w)
 		} else {
@@ -234,8 +239,12 @@ func (a *App) TagWindow(ctx context.Context, c core.Caller, full, reference, tex
 			return err
 		}
 		rules, err := s.immutability(repository.ProjectID, full)
+		if err != nil {
+			return err
+		}
 		markImmutable(rules, tags)
+		list, err = s.signTags(repository.ID, tags)
 		return err
 	})
-	return tags, ends, err
+	return list, ends, err
 }

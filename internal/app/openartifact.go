@@ -20,6 +20,8 @@ type OpenedArtifact struct {
 	Parent     string // digest of an index that lists it; "" for none
 	// ChildScans is where the entries of an index stand, by digest.
 	ChildScans map[string]ScanState
+	// ChildSigns is what signs the entries of an index, by digest.
+	ChildSigns map[string]Signed
 }
 
 // OpenArtifact returns an artifact, with the caller's rights, by tag or digest.
@@ -46,6 +48,9 @@ func (a *App) OpenArtifact(ctx context.Context, c core.Caller, full, reference s
 		}
 		opened.ListedArtifact = list[0]
 		if opened.ChildScans, err = s.childScans(opened.Children); err != nil {
+			return err
+		}
+		if opened.ChildSigns, err = s.signChildren(opened.ListedArtifact); err != nil {
 			return err
 		}
 		opened.Parent, err = s.ParentOf(found.ID)

@@ -17,9 +17,11 @@ import (
 	"unicode"
 )
 
+// MaxAnchorName is how long the name of a trust anchor may be, in bytes.
+const MaxAnchorName = 64
+
 // The bounds of a trust anchor.
 const (
-	maxAnchorName    = 64
 	maxAnchorContent = 512 << 10
 	maxAnchorSubject = 1024
 	minRSABits       = 2048
@@ -29,8 +31,8 @@ const (
 // its content. What only the library that verifies can know is not checked.
 func (a TrustAnchor) Complete() (TrustAnchor, error) {
 	a.Name = strings.TrimSpace(a.Name)
-	if a.Name == "" || len(a.Name) > maxAnchorName || strings.ContainsFunc(a.Name, unicode.IsControl) {
-		return a, Errorf(CodeBadRequest, "the name of a trust anchor must have 1 to %d printable characters", maxAnchorName)
+	if a.Name == "" || len(a.Name) > MaxAnchorName || strings.ContainsFunc(a.Name, unicode.IsControl) {
+		return a, Errorf(CodeBadRequest, "the name of a trust anchor must have 1 to %d printable characters", MaxAnchorName)
 	}
 	if len(a.Content) > maxAnchorContent {
 		return a, Errorf(CodeBadRequest, "the content of a trust anchor must have at most %d bytes", maxAnchorContent)

@@ -20,7 +20,7 @@ func algorithm(digest string) string {
 }
 
 func tagColumns(ctx context.Context, digests bool) []Column {
-	columns := []Column{{Label: t(ctx, "repository.column.tag")}}
+	columns := []Column{{Label: t(ctx, "repository.column.tag")}, {Label: t(ctx, "signed.column")}}
 	if digests {
 		columns = append(columns, Column{Label: t(ctx, "repository.column.digest")})
 	}
