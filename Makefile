@@ -4,7 +4,7 @@ export CGO_ENABLED := 0
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 
-.PHONY: build test test-quick torture bench bench-scan lint generate
+.PHONY: build test test-quick torture bench bench-scan bench-trust lint generate
 
 # bin/breakwater, as it is released.
 build:
@@ -31,6 +31,12 @@ bench:
 # SCANBENCH_ROWS bounds the rows, SCANBENCH_IMAGE names a .tar.gz to index.
 bench-scan:
 	BREAKWATER_E2E=1 go test -run '^$$' -bench Stores -benchtime 1x -timeout 90m ./scanner
+
+# What content trust costs: pulls with and without it in turns, and reading and
+# signing trust data with one client; 2 minutes.
+bench-trust:
+	go test -run '^$$' -bench 'Pull' -benchtime 200x ./trust/notary
+	go test -run '^$$' -bench 'Get|Publish' -benchtime 5s ./trust/notary
 
 # Formatting, go vet, staticcheck, tidy go.mod, generated code up to date.
 lint:

@@ -32,12 +32,15 @@ type world struct {
 	srv    *testenv.Server
 	docker *testenv.Dockerd
 	port   string
+	// notaryPort is the port that serves content trust alone.
+	notaryPort string
 }
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	ns := testenv.NewNetns(t)
-	w := &world{srv: testenv.StartServer(t, testenv.ServerOptions{Netns: ns, Hostname: registryName})}
+	w := &world{notaryPort: "4443"} // as Harbor had it; the namespace is the test's own
+	w.srv = testenv.StartServer(t, testenv.ServerOptions{Netns: ns, Hostname: registryName, Args: []string{"--notary-listen", net.JoinHostPort(ns.Addr.String(), w.notaryPort)}})
 	w.docker = testenv.StartDockerd(t, testenv.DockerdOptions{Netns: ns})
 	_, port, err := net.SplitHostPort(w.srv.Addr)
 	if err != nil {

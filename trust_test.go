@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/base64"
+	"net"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -18,7 +19,8 @@ import (
 // address that is not loopback, for which docker checks certificates. They have
 // the commands of TestDocker; docker takes DOCKER_CONTENT_TRUST from the script,
 // and agree is docker with a yes to what it asks. notary is Notary's own command
-// line, in the name of the account that as has chosen.
+// line, in the name of the account that as has chosen, against NOTARY_SERVER or
+// else the registry. $NOTARY_ALONE is the port that serves content trust alone.
 func TestDockerTrust(t *testing.T) {
 	testenv.RequireE2E(t)
 	t.Parallel()
@@ -29,6 +31,7 @@ func TestDockerTrust(t *testing.T) {
 			testscript.Run(t, testscript.Params{
 				Dir: "testdata/docker/trust", RequireExplicitExec: true, RequireUniqueNames: true,
 				Setup: func(env *testscript.Env) error {
+					env.Setenv("NOTARY_ALONE", "https://"+net.JoinHostPort(registryName, w.notaryPort))
 					env.Setenv("CACONFIG", filepath.Join(env.WorkDir, "login", "tls", w.srv.Addr))
 					return w.setup(env, "t"+major)
 				},
@@ -75,7 +78,11 @@ func (w *world) notary(cli *testenv.DockerCLI) scriptCommand {
 		work := ts.Getenv("WORK")
 		ctx, cancel := context.WithTimeout(context.Background(), 2*patience)
 		defer cancel()
-		full := append([]string{"notary", "--server", "https://" + w.srv.Addr, "--trustDir", filepath.Join(work, "trust"),
+		server := "https://" + w.srv.Addr
+		if ts.Getenv("NOTARY_SERVER") != "" {
+			server = ts.Getenv("NOTARY_SERVER")
+		}
+		full := append([]string{"notary", "--server", server, "--trustDir", filepath.Join(work, "trust"),
 			"--tlscacert", filepath.Join(work, "ca.crt")}, args...)
 		for i, arg := range full {
 			if i > 0 && (strings.HasSuffix(arg, ".txt") || strings.HasSuffix(arg, ".pem")) && !filepath.IsAbs(arg) {
