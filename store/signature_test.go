@@ -44,6 +44,19 @@ func TestTrustAnchors(t *testing.T) {
 			return err
 		})
 		update(t, s, func(tx *store.Tx) error {
+			changed := key
+			changed.Name, changed.KeyID, changed.ExpiresAt = "cd", "sha256:3", time.Time{}
+			foreign := changed
+			foreign.ProjectID = other
+			if err := tx.UpdateTrustAnchor(foreign); err != store.ErrNoRow {
+				t.Errorf("change in another project: %v", err)
+			}
+			if err := tx.UpdateTrustAnchor(changed); err != nil {
+				return err
+			}
+			if got, err := tx.TrustAnchor(p, id); err != nil || got != changed {
+				t.Errorf("anchor = %+v, %v, want %+v", got, err, changed)
+			}
 			if err := tx.DeleteTrustAnchor(other, id); err != store.ErrNoRow {
 				t.Errorf("delete in another project: %v", err)
 			}
@@ -192,6 +205,10 @@ func TestSignatureRows(t *testing.T) {
 			good.ID, good.CheckedAt = list[0].ID, list[0].CheckedAt
 			if list[0] != good || list[1].Reason != bad.Reason || list[1].Verified {
 				t.Errorf("signatures = %+v", list)
+			}
+			counts, err := tx.InvalidSignatures(good.RepositoryID, []string{"sha256:a", "sha256:b"})
+			if err != nil || len(counts) != 1 || counts["sha256:a"] != 1 {
+				t.Errorf("invalid signatures = %v, %v", counts, err)
 			}
 			if err := tx.DeleteSignatures(good.RepositoryID, "sha256:a", "sha256:m"); err != nil {
 				return err

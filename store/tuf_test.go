@@ -60,6 +60,13 @@ func TestGUNs(t *testing.T) {
 			t.Errorf("due = %v, want the one", names)
 		}
 		view(t, s, func(tx *store.Tx) error {
+			host, repository, _ := core.SplitGUN(gun)
+			if here, err := tx.SignedElsewhere(host); err != nil || len(here) != 0 {
+				t.Errorf("signed elsewhere than %s = %v, %v", host, here, err)
+			}
+			if moved, err := tx.SignedElsewhere("new.example.com"); err != nil || len(moved) != 1 || moved[0] != repository {
+				t.Errorf("signed elsewhere = %v, %v, want %s", moved, err, repository)
+			}
 			of, err := tx.GUNsOf(g.RepositoryID)
 			if len(of) != 1 || of[0].Name != gun || of[0].Revision != 1 {
 				t.Errorf("GUNs of the repository = %+v", of)
