@@ -10,6 +10,7 @@ import (
 func TestBrowserLostSession(t *testing.T) {
 	srv, b := startUI(t)
 	newAccount(t, srv, "developer")
+	newProject(t, srv, "open", true)
 	signIn(b, "developer", accountPassword)
 	b.Goto("/projects/new")
 	b.Fill("Project name", "mine")
