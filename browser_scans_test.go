@@ -1,12 +1,16 @@
 package main
 
 import (
+	"encoding/csv"
+	"strings"
 	"testing"
 
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/static"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+
+	"github.com/breakwater-registry/breakwater/internal/testenv"
 )
 
 // What scans found is shown wherever images are, and follows while they go on.
@@ -43,7 +47,70 @@ func TestBrowserScans(t *testing.T) {
 	b.See("The findings of this image block its pulls")
 	b.See(`The severity of vulnerability of the image: "critical" is equal or higher than the threshold in project setting: "medium".`)
 	b.Shot("scan-artifact")
+	b.Click("Report")
+	b.See("7 of 9 findings go away with updated packages.")
+	b.See("6 in packages of Alpine Linux v3.18")
+	b.See("1 in the application and its libraries")
+	b.Click("6 packages to update")
+	b.See("3.1.5-r0")
+	b.Shot("scan-report")
+	checkCSV(t, srv, b)
+	b.Click("Fixable")
+	b.See("1 to 7 of 7")
+	b.Fill("Filter findings", "busybox")
+	b.See("1 to 1 of 1")
+	if path := b.Path(); !strings.Contains(path, "q=busybox") || !strings.Contains(path, "show=fixable") {
+		t.Errorf("the filters are not in the address: %s", path)
+	}
+	b.Click("CVE-2026-1003")
+	b.See("Use after free in the awk applet.")
+	b.See("Step 1 of the build")
+	b.Shot("scan-finding")
+	var links string
+	b.Evaluate(`[...document.querySelectorAll(".card-list a")].map((a) => a.href + " " + a.rel).join(", ")`, &links)
+	if links != "https://security.example/CVE-2026-1003 noopener noreferrer, http://tracker.example/CVE-2026-1003 noopener noreferrer" {
+		t.Errorf("links = %s", links)
+	}
+	b.Click("Back to the report")
+	b.Click("Make bills of materials")
+	b.See("The bills of materials are being made")
+	awaitAnswer(t, srv, "/api/v2.0/projects/payments/repositories/gateway/artifacts/2.14.1/additions/sbom", "SPDX-2.3")
+	b.Goto(b.Path())
+	b.See("CycloneDX")
 	b.Goto("/projects/payments/repositories/data/artifacts/1")
 	b.See("Cannot be scanned")
 	b.Shot("scan-artifact-unsupported")
+}
+
+// checkCSV compares the file that the page offers with the report of the API,
+// finding by finding.
+func checkCSV(t *testing.T, srv *testenv.Server, b *testenv.Chrome) {
+	t.Helper()
+	var text string
+	b.Evaluate(`fetch([...document.querySelectorAll("a[download]")].find((a) => a.href.includes("/csv")).href).then((r) => r.text())`, &text)
+	rows, err := csv.NewReader(strings.NewReader(text)).ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var reports map[string]struct {
+		Vulnerabilities []struct {
+			ID, Package, Version, Severity string
+			FixVersion                     string `json:"fix_version"`
+		}
+	}
+	srv.JSON(t, "GET", "/api/v2.0/projects/payments/repositories/gateway/artifacts/2.14.1/additions/vulnerabilities", srv.AdminUser, srv.AdminPassword, nil, 200, &reports)
+	want := map[string]bool{}
+	for _, report := range reports {
+		for _, v := range report.Vulnerabilities {
+			want[strings.Join([]string{v.ID, v.Severity, v.Package, v.Version, v.FixVersion}, " ")] = true
+		}
+	}
+	if len(want) != 9 || len(rows) != 10 {
+		t.Fatalf("%d findings, and %d lines of CSV", len(want), len(rows))
+	}
+	for _, row := range rows[1:] {
+		if finding := strings.Join(row[2:7], " "); !want[finding] || row[0] != "payments/gateway" {
+			t.Errorf("the report has no %s", row)
+		}
+	}
 }

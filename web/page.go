@@ -45,6 +45,8 @@ func (h *api) pages() []page {
 		h.artifactPages(),
 		h.scanPages(),
 		h.trustPages(),
+		h.reportPages(),
+		h.allowlistPages(),
 		h.memberPages(),
 		h.robotPages(),
 		h.policyPages(),

@@ -49,6 +49,7 @@ const (
 func artifactTabs() []artifactTab {
 	return []artifactTab{
 		{tabSummary, "", nil},
+		{tabReport, "vulnerabilities", func(a app.OpenedArtifact) bool { return a.Kind == core.KindImage }},
 		{tabLayers, "layers", func(a app.OpenedArtifact) bool { return len(a.Children) == 0 }},
 		{tabReferrers, "referrers", nil},
 		{tabTags, "tags", nil},
@@ -137,7 +138,9 @@ func (h *api) artifactSummaryPage(c echo.Context) error {
 	view := ui.ArtifactView{Head: h.artifactHead(ctx, a, reference, tabSummary), Facts: artifactFacts(ctx, a, contents), Damaged: damaged,
 		Marks: mapAll(a.Labels, labelMark), Children: childRows(ctx, a), Readme: readme, Annotations: factsBut(readme, a.Annotations)}
 	if a.Kind == core.KindImage || a.Repository.Project.Enforces {
-		view.Above = append(view.Above, ui.ArtifactScan(artifactScan(ctx, a)))
+		scan := artifactScan(ctx, a)
+		scan.Report = reportURL(a, reference)
+		view.Above = append(view.Above, ui.ArtifactScan(scan))
 	}
 	signatures, err := h.signaturesCard(c, a)
 	if err != nil {

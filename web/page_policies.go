@@ -37,7 +37,7 @@ type policySection struct {
 
 // policySections are the parts of the form in their order.
 func (h *api) policySections() []policySection {
-	return []policySection{h.accessSection(), trustSection(), untaggedSection()}
+	return []policySection{h.accessSection(), scanSection(), trustSection(), untaggedSection()}
 }
 
 func (h *api) accessSection() policySection {
@@ -130,6 +130,13 @@ func (h *api) showPolicies(c echo.Context, status int, p app.OpenedProject, view
 		}
 		view.SeesImmutability, view.MayImmutability = true, p.Rights.May(core.ResImmutableTag, core.ActCreate)
 		view.Immutability = mapAll(rules, func(r core.ImmutableRule) ui.RuleRow { return immutableRow(ctx, p, r) })
+	}
+	if p.Rights.May(core.ResMetadata, core.ActRead) {
+		project, err := h.app.Project(ctx, caller(c), ref)
+		if err != nil {
+			return err
+		}
+		view.Allowlist = allowlistSummary(ctx, p, project)
 	}
 	if p.Rights.May(core.ResTagRetention, core.ActRead) {
 		policy, err := h.app.ProjectRetention(ctx, caller(c), ref)

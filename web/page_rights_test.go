@@ -117,6 +117,8 @@ var pageTable = map[string]pageEntry{
 	"GET " + aProject + "/policies/trust/:anchor_id":         {rule: project(core.ResConfiguration, core.ActRead)},
 	"POST " + aProject + "/policies/trust/:anchor_id":        {rule: project(core.ResMetadata, core.ActUpdate), form: "name=renamed&issuer=https://issuer.test&subject=x"},
 	"POST " + aProject + "/policies/trust/:anchor_id/delete": {rule: project(core.ResMetadata, core.ActUpdate)},
+	"GET " + aProject + "/policies/allowlist":                {rule: project(core.ResProject, core.ActUpdate)},
+	"POST " + aProject + "/policies/allowlist":               {rule: project(core.ResProject, core.ActUpdate), form: "source=own&items=CVE-2021-44228+cve-2026-1"},
 
 	"GET " + aRetention:                                  {rule: project(core.ResTagRetention, core.ActRead)},
 	"GET " + aRetention + "/new":                         {rule: project(core.ResTagRetention, core.ActUpdate)},
@@ -176,6 +178,12 @@ var pageTable = map[string]pageEntry{
 	"GET " + aRepository + "/trust":         {rule: project(core.ResArtifact, core.ActList)},
 	"POST " + aRepository + "/trust/delete": {rule: project(core.ResRepository, core.ActDelete), form: "gun=registry.test:8443/{repository}"},
 	"GET /admin/signatures":                 {rule: systemWide(core.ResConfiguration, core.ActRead)},
+
+	"GET " + anArtifact + "/vulnerabilities":      {rule: project(core.ResArtifact, core.ActRead)},
+	"GET " + anArtifact + "/vulnerabilities/csv":  {rule: project(core.ResArtifact, core.ActRead)},
+	"GET " + anArtifact + "/vulnerabilities/:cve": {rule: project(core.ResArtifact, core.ActRead), values: map[string]string{"cve": "CVE-2026-7"}},
+	"GET " + anArtifact + "/sbom":                 {rule: project(core.ResArtifact, core.ActRead), want: []int{404}},
+	"POST " + anArtifact + "/sbom":                {rule: project(core.ResSBOM, core.ActCreate)},
 
 	"GET " + anArtifact:                {rule: project(core.ResArtifact, core.ActRead)},
 	"GET " + anArtifact + "/layers":    {rule: project(core.ResArtifact, core.ActRead)},

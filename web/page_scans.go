@@ -82,11 +82,12 @@ func artifactScan(ctx context.Context, a app.OpenedArtifact) ui.ArtifactScanView
 
 // artifactScanLive is what changes on an artifact's page while it is scanned.
 func (h *api) artifactScanLive(c echo.Context) (templ.Component, bool, error) {
-	a, _, err := h.openArtifact(c)
+	a, reference, err := h.openArtifact(c)
 	if err != nil {
 		return nil, true, err
 	}
 	view := artifactScan(c.Request().Context(), a)
+	view.Report, view.Brief = reportURL(a, reference), c.QueryParam("brief") != ""
 	return ui.ArtifactScanLive(view), view.Scan.Open == "", nil
 }
 

@@ -74,6 +74,13 @@ func (h *api) getVulnerabilities(c echo.Context) error {
 	if err != nil {
 		return err
 	}
+	if c.QueryParam("format") == "csv" {
+		report, err := h.app.OpenReport(c.Request().Context(), caller(c), repository, reference)
+		if err != nil {
+			return err
+		}
+		return sendReportCSV(c, repository, report)
+	}
 	wanted, err := reportType(c)
 	if err != nil {
 		return err

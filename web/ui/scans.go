@@ -20,6 +20,14 @@ func (v ArtifactScanView) bySeverity(s core.Severity) string {
 	return v.Report + "?" + url.Values{"severity": {severityName(s)}}.Encode()
 }
 
+// query is what the part of the page that changes is asked with.
+func (v ArtifactScanView) query() string {
+	if v.Brief {
+		return "?brief=true"
+	}
+	return ""
+}
+
 // pullState is blocked, waiting or quarantine.
 func pullState(v PullView) string {
 	switch v.Reason {
