@@ -97,6 +97,25 @@ func TestScan(t *testing.T) {
 	}
 }
 
+// What a source says a package is not affected by is no finding, whatever
+// severity it has (VEX).
+func TestNotAffectedNeverCounts(t *testing.T) {
+	e, b := engine(t)
+	db, err := e.Vulnerabilities(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	record := func(name string, invert bool) *claircore.Vulnerability {
+		return &claircore.Vulnerability{Name: name, Updater: "alpine-main-v3.11-updater", Severity: "High", NormalizedSeverity: claircore.High, Invert: invert,
+			Package: &claircore.Package{Name: "openssl", Kind: types.SourcePackage}, FixedInVersion: "2-r0",
+			Dist: &claircore.Distribution{DID: "alpine", Name: "Alpine Linux", VersionID: "3.11", PrettyName: "Alpine Linux v3.11"}}
+	}
+	if _, err := db.UpdateVulnerabilities(t.Context(), "alpine-main-v3.11-updater", "", []*claircore.Vulnerability{record("CVE-2020-1", false), record("CVE-2020-2", true)}); err != nil {
+		t.Fatal(err)
+	}
+	same(t, "findings", lines(scan(t, e, b.image(alpine(t, "openssl=1-r0")))), []string{"CVE-2020-1 High fixable=true kev=false"})
+}
+
 func TestLayersInEveryFormat(t *testing.T) {
 	for name, pack := range map[string]func(testing.TB, []byte) []byte{
 		"tar": func(_ testing.TB, b []byte) []byte { return b }, "gzip": gzipped, "zstd": zstded} {

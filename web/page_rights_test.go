@@ -182,7 +182,7 @@ var pageTable = map[string]pageEntry{
 	"GET " + anArtifact + "/vulnerabilities":      {rule: project(core.ResArtifact, core.ActRead)},
 	"GET " + anArtifact + "/vulnerabilities/csv":  {rule: project(core.ResArtifact, core.ActRead)},
 	"GET " + anArtifact + "/vulnerabilities/:cve": {rule: project(core.ResArtifact, core.ActRead), values: map[string]string{"cve": "CVE-2026-7"}},
-	"GET " + anArtifact + "/sbom":                 {rule: project(core.ResArtifact, core.ActRead), want: []int{404}},
+	"GET " + anArtifact + "/sbom":                 {rule: project(core.ResArtifact, core.ActRead)},
 	"POST " + anArtifact + "/sbom":                {rule: project(core.ResSBOM, core.ActCreate)},
 
 	"GET " + anArtifact:                {rule: project(core.ResArtifact, core.ActRead)},

@@ -103,7 +103,7 @@ func readScanPolicy(c echo.Context, form *ui.Form) map[string]string {
 func allowlistSummary(ctx context.Context, p app.OpenedProject, view app.ProjectView) *ui.AllowlistSummary {
 	summary := &ui.AllowlistSummary{System: view.Metadata["reuse_sys_cve_allowlist"] != "false", Count: int64(len(view.Allowlist.Items))}
 	if until := view.Allowlist.ExpiresAt; !until.IsZero() {
-		summary.Until, summary.Expired = lastDay(until), !time.Now().Before(until)
+		summary.Until, summary.Expired = lastCounting(until), !time.Now().Before(until)
 	}
 	if p.Rights.May(core.ResProject, core.ActUpdate) {
 		summary.Href = projectURL(p.Name, "policies", "allowlist")
@@ -111,8 +111,8 @@ func allowlistSummary(ctx context.Context, p app.OpenedProject, view app.Project
 	return summary
 }
 
-// lastDay is the last day on which a list counts that expires at that moment.
-func lastDay(expires time.Time) string {
+// lastCounting is the last day on which a list counts that expires at that moment.
+func lastCounting(expires time.Time) string {
 	return expires.UTC().Add(-time.Second).Format(time.DateOnly)
 }
 
@@ -141,7 +141,7 @@ func (h *api) allowlistPage(c echo.Context) error {
 		view.Source = "system"
 	}
 	if !project.Allowlist.ExpiresAt.IsZero() {
-		view.Until = lastDay(project.Allowlist.ExpiresAt)
+		view.Until = lastCounting(project.Allowlist.ExpiresAt)
 	}
 	view.Was = view.Items
 	if add := core.Clip(strings.TrimSpace(c.QueryParam("add")), 64); add != "" {
@@ -208,7 +208,7 @@ func readUntil(ctx context.Context, view *ui.AllowlistView, was time.Time) time.
 	if view.Until == "" {
 		return time.Time{}
 	}
-	if !was.IsZero() && view.Until == lastDay(was) {
+	if !was.IsZero() && view.Until == lastCounting(was) {
 		return was
 	}
 	day, err := time.Parse(time.DateOnly, view.Until)

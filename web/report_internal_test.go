@@ -1,6 +1,7 @@
 package web
 
 import (
+	"encoding/json"
 	"net/url"
 	"strings"
 	"testing"
@@ -66,6 +67,18 @@ func TestReportCSVIsHarmless(t *testing.T) {
 	}
 	if want := `p/app,sha256:a,CVE-4,Medium,'=cmd(),1,,,,,false,false,l2,var/lib/dpkg/status,,,,,"Bad ""quotes"",` + "\nlines\"\n"; !strings.HasSuffix(b.String(), want) {
 		t.Errorf("CSV = %s", b.String())
+	}
+}
+
+func TestAPIShowsWhatIsExploited(t *testing.T) {
+	text, err := json.Marshal(newVulnerabilityJSON("sha256:a")(core.Vulnerability{CVE: "CVE-1", EPSS: 0.94, KEV: true, Score: 9.8}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, part := range []string{`"epss":0.94`, `"kev":true`, `"score_v3":9.8`} {
+		if !strings.Contains(string(text), part) {
+			t.Errorf("%s is missing in %s", part, text)
+		}
 	}
 }
 

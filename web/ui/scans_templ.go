@@ -529,7 +529,7 @@ func scanButtons(v ArtifactScanView) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		if v.Report != "" && v.Scan.State == ScanDone {
+		if v.Report != "" && !v.Brief && v.Scan.State == ScanDone {
 			templ_7745c5c3_Err = LinkButton(v.Report, "", t(ctx, "scans.report"), "s").Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
