@@ -20,6 +20,7 @@ func TestMasterKeyFromCredential(t *testing.T) {
 	secret := newMasterKey(t, credentials)
 	options := testenv.ServerOptions{Data: data, Env: []string{"CREDENTIALS_DIRECTORY=" + credentials}}
 	srv := testenv.StartServer(t, options)
+	awaitReady(t, srv, 1) // the first account is there
 	newProject(t, srv, "team", false)
 	offerKey(t, srv)
 	if _, err := os.Stat(filepath.Join(data, "keys", "master")); err == nil {
@@ -28,15 +29,24 @@ func TestMasterKeyFromCredential(t *testing.T) {
 	holdsNoSecret(t, data, secret)
 	srv.Stop(t)
 	srv.Restart(t)
+	awaitReady(t, srv, 2)
 	if strings.Contains(srv.Log(), "cannot be opened") {
 		t.Errorf("the keys cannot be opened after a restart:\n%s", srv.Log())
 	}
 	srv.Stop(t)
 	newMasterKey(t, credentials) // another one
 	srv.Restart(t)
+	awaitReady(t, srv, 3)
 	becomes(t, "the registry tells that it cannot open the keys", soon, func() bool {
 		return strings.Contains(srv.Log(), "keys of the trust server cannot be opened")
 	})
+}
+
+// awaitReady waits until all that begins with the server's n-th start has begun;
+// the listener answers before.
+func awaitReady(t *testing.T, srv *testenv.Server, n int) {
+	t.Helper()
+	becomes(t, "the server is ready", soon, func() bool { return strings.Count(srv.Log(), " msg=ready ") >= n })
 }
 
 func newMasterKey(t *testing.T, folder string) string {
