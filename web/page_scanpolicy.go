@@ -103,17 +103,12 @@ func readScanPolicy(c echo.Context, form *ui.Form) map[string]string {
 func allowlistSummary(ctx context.Context, p app.OpenedProject, view app.ProjectView) *ui.AllowlistSummary {
 	summary := &ui.AllowlistSummary{System: view.Metadata["reuse_sys_cve_allowlist"] != "false", Count: int64(len(view.Allowlist.Items))}
 	if until := view.Allowlist.ExpiresAt; !until.IsZero() {
-		summary.Until, summary.Expired = lastCounting(until), !time.Now().Before(until)
+		summary.Until, summary.Expired = lastDay(until), !time.Now().Before(until)
 	}
 	if p.Rights.May(core.ResProject, core.ActUpdate) {
 		summary.Href = projectURL(p.Name, "policies", "allowlist")
 	}
 	return summary
-}
-
-// lastCounting is the last day on which a list counts that expires at that moment.
-func lastCounting(expires time.Time) string {
-	return expires.UTC().Add(-time.Second).Format(time.DateOnly)
 }
 
 // openAllowlist returns the project in the path with its allowlist, to those
@@ -141,7 +136,7 @@ func (h *api) allowlistPage(c echo.Context) error {
 		view.Source = "system"
 	}
 	if !project.Allowlist.ExpiresAt.IsZero() {
-		view.Until = lastCounting(project.Allowlist.ExpiresAt)
+		view.Until = lastDay(project.Allowlist.ExpiresAt)
 	}
 	view.Was = view.Items
 	if add := core.Clip(strings.TrimSpace(c.QueryParam("add")), 64); add != "" {
@@ -208,7 +203,7 @@ func readUntil(ctx context.Context, view *ui.AllowlistView, was time.Time) time.
 	if view.Until == "" {
 		return time.Time{}
 	}
-	if !was.IsZero() && view.Until == lastCounting(was) {
+	if !was.IsZero() && view.Until == lastDay(was) {
 		return was
 	}
 	day, err := time.Parse(time.DateOnly, view.Until)
