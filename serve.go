@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -82,7 +83,8 @@ type server struct {
 	images   *registry.Registry
 	notary   *notary.Server
 	http     *http.Server
-	metrics  http.Handler  // for its own listener; nil without one
+	metrics  http.Handler // for its own listener; nil without one
+	first    firstPassword
 	closing  chan struct{} // closed when the server begins to shut down
 	closers  []func() error
 }
@@ -149,6 +151,7 @@ func (s *server) open(ctx context.Context) (err error) {
 	if err := s.lockData(); err != nil {
 		return err
 	}
+	s.choosePassword(ctx)
 	if err := s.openData(ctx); err != nil {
 		return err
 	}
@@ -213,25 +216,14 @@ func (s *server) openCertificates() (err error) {
 
 // run serves until ctx ends, then drains.
 func (s *server) run(ctx context.Context) error {
-	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return ignoreServerClosed(s.serveMain()) })
-	group.Go(func() error { return s.drain(ctx) })
-	notifier := systemd.New(s.log)
-	if err := s.begin(ctx, group, notifier); err != nil {
-		group.Go(func() error { return err })
-	}
-	<-ctx.Done()
-	notifier.Stopping()
-	return group.Wait()
-}
-
-// begin starts everything beside the main listener, which answers already: to
-// hash the first password takes longer than all else of a first start.
-func (s *server) begin(ctx context.Context, group *errgroup.Group, notifier *systemd.Notifier) error {
 	if err := s.welcome(ctx); err != nil {
 		return err
 	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return ignoreServerClosed(s.serveMain()) })
+	group.Go(func() error { return s.drain(ctx) })
 	s.background(ctx, group)
+	notifier := systemd.New(s.log)
 	group.Go(func() error { return notifier.Watchdog(ctx, s.app.Ping) })
 	group.Go(func() error { s.reloadOnHangup(ctx, notifier); return nil })
 	if err := s.listenBeside(ctx, group); err != nil {
@@ -240,7 +232,9 @@ func (s *server) begin(ctx context.Context, group *errgroup.Group, notifier *sys
 	notifier.Ready()
 	s.log.Info("ready", "version", version, "listen", s.listener.Addr().String(), "url", s.cfg.ExternalURL, "data", s.cfg.Data)
 	debug.FreeOSMemory() // what the start needed, above all to hash the first password
-	return nil
+	<-ctx.Done()
+	notifier.Stopping()
+	return group.Wait()
 }
 
 func (s *server) serveMain() error {
@@ -342,15 +336,31 @@ func (s *server) reloadOnHangup(ctx context.Context, notifier *systemd.Notifier)
 	}
 }
 
+// firstPassword is that of the first administrator.
+type firstPassword struct {
+	shown string // what is told of it
+	hash  func() (string, error)
+}
+
+// choosePassword begins to hash the first password at once where there is no
+// database yet, beside all else that a first start does.
+func (s *server) choosePassword(ctx context.Context) {
+	password := s.cfg.AdminPassword.Reveal()
+	s.first.shown = "the password from BREAKWATER_ADMIN_PASSWORD"
+	if !s.cfg.AdminPassword.IsSet() {
+		password = auth.RandomPassword()
+		s.first.shown = password + "   (shown this once)"
+	}
+	s.first.hash = sync.OnceValues(func() (string, error) { return auth.NewPasswords().Hash(ctx, password) })
+	if _, err := os.Stat(filepath.Join(s.cfg.Data, databaseFile)); errors.Is(err, os.ErrNotExist) {
+		go s.first.hash() //nolint:errcheck // welcome asks for it again
+	}
+}
+
 // welcome makes the first administrator of an empty registry and tells what to
 // do next.
 func (s *server) welcome(ctx context.Context) error {
-	password, shown := s.cfg.AdminPassword.Reveal(), "the password from BREAKWATER_ADMIN_PASSWORD"
-	if !s.cfg.AdminPassword.IsSet() {
-		password = auth.RandomPassword()
-		shown = password + "   (shown this once)"
-	}
-	created, err := s.app.Bootstrap(ctx, password)
+	created, err := s.app.BootstrapWith(ctx, s.first.hash)
 	if err != nil {
 		return err
 	}
@@ -359,9 +369,11 @@ func (s *server) welcome(ctx context.Context) error {
 			return err
 		}
 	}
+	shown := s.first.shown
 	if !created {
 		shown = "the password chosen before   (lost? breakwater admin reset-password)"
 	}
+	s.first = firstPassword{} // nobody asks again
 	return s.printWelcome(shown)
 }
 

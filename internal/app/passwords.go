@@ -159,6 +159,13 @@ var itself = core.Caller{Subject: core.System}
 // Bootstrap makes the system admin "admin" with that password when there is no
 // account yet, and says whether it did.
 func (a *App) Bootstrap(ctx context.Context, password string) (created bool, err error) {
+	return a.BootstrapWith(ctx, func() (string, error) { return a.passwords.Hash(ctx, password) })
+}
+
+// BootstrapWith is Bootstrap with a hash of the password, as auth.Passwords makes
+// it, which is asked for where it is needed: it takes longer than all else of a
+// first start, so that one begins it early.
+func (a *App) BootstrapWith(ctx context.Context, hashed func() (string, error)) (created bool, err error) {
 	empty := func(s *session) (bool, error) {
 		all, _, err := s.CountUsers()
 		return all == 0, err
@@ -170,7 +177,7 @@ func (a *App) Bootstrap(ctx context.Context, password string) (created bool, err
 	if err != nil || !created {
 		return false, err
 	}
-	hash, err := a.passwords.Hash(ctx, password)
+	hash, err := hashed()
 	if err != nil {
 		return false, err
 	}
