@@ -52,13 +52,14 @@ func (s *server) updateFeeds(ctx context.Context, run *jobs.Run, job app.FeedJob
 	runner := &feeds.Runner{Store: store, Rows: rowsOf(store), Mappings: feeds.MappingFolder(s.scanner.MappingDir()), Room: s.blobs.CheckSpace, Agent: userAgent(), Limits: feeds.DefaultLimits(), Log: s.log}
 	proxy := feeds.Proxy{URL: settings.OutgoingProxy, None: settings.OutgoingNoProxy}
 	var failed []string
+	var sum feeds.Progress // what the job tells at its end
 	for i, feed := range wanted {
 		report := func(p feeds.Progress) { run.Progress(feedProgress{p, len(wanted), i}) }
 		result, err := runner.Update(ctx, feeds.Wish{Feed: feed, Known: parts[feed.Name], Proxy: proxy, Force: job.Force}, report)
 		if err != nil && ctx.Err() != nil {
 			return err // stopped, or the end of the process: neither is the feed's fault
 		}
-		logFeed(run, result)
+		logFeed(run, result, &sum)
 		if err := s.app.RecordFeeds(ctx, result); err != nil {
 			return err
 		}
@@ -66,7 +67,10 @@ func (s *server) updateFeeds(ctx context.Context, run *jobs.Run, job app.FeedJob
 			failed = append(failed, feed.Name)
 		}
 	}
-	if err := runner.Clean(ctx, func(p feeds.Progress) { run.Progress(feedProgress{p, len(wanted), len(wanted)}) }); err != nil {
+	if err := runner.Clean(ctx, func(p feeds.Progress) {
+		p.Imported, p.Failed = sum.Imported, sum.Failed
+		run.Progress(feedProgress{p, len(wanted), len(wanted)})
+	}); err != nil {
 		return err
 	}
 	if len(failed) > 0 {
@@ -88,7 +92,8 @@ func rowsOf(store *vulndb.Store) func(ctx context.Context, part string) (int64, 
 	}
 }
 
-func logFeed(run *jobs.Run, result core.FeedResult) {
+// logFeed writes how a run over a feed went, and adds it to the sum.
+func logFeed(run *jobs.Run, result core.FeedResult, sum *feeds.Progress) {
 	changed, records := 0, int64(0)
 	for _, part := range result.Parts {
 		if part.Changed {
@@ -96,10 +101,13 @@ func logFeed(run *jobs.Run, result core.FeedResult) {
 			records += part.Records
 		}
 		if part.Error != "" {
+			sum.Failed++
 			run.Logf("%s: %s: %s", result.Feed, part.Name, part.Error)
 		}
 	}
+	sum.Imported += records
 	if result.Error != "" {
+		sum.Failed++
 		run.Logf("%s: %s", result.Feed, result.Error)
 		return
 	}
@@ -124,14 +132,18 @@ func (s *server) importFeeds(ctx context.Context, run *jobs.Run, job app.FeedJob
 	if err != nil {
 		return err
 	}
+	var sum feeds.Progress
 	for _, result := range results {
-		logFeed(run, result)
+		logFeed(run, result, &sum)
 	}
 	if err := s.app.RecordFeeds(ctx, results...); err != nil {
 		return err
 	}
 	runner := &feeds.Runner{Store: store, Log: s.log}
-	if err := runner.Clean(ctx, func(p feeds.Progress) { run.Progress(p) }); err != nil {
+	if err := runner.Clean(ctx, func(p feeds.Progress) {
+		p.Imported, p.Failed = sum.Imported, sum.Failed
+		run.Progress(p)
+	}); err != nil {
 		return err
 	}
 	return missing(results)

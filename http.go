@@ -115,7 +115,7 @@ func (s *server) realm(r *http.Request) string {
 }
 
 func (s *server) webDeps() web.Deps {
-	deps := web.Deps{App: s.app, Log: s.log, Version: version, ExternalURL: s.cfg.ExternalURL, DataDir: s.cfg.Data, Uploads: s.bundles(), Closing: s.closing,
+	deps := web.Deps{App: s.app, Log: s.log, Version: version, ExternalURL: s.cfg.ExternalURL, DataDir: s.cfg.Data, Uploads: s.bundles(), Offline: s.cfg.Offline, Closing: s.closing,
 		Checks: []web.Check{{Name: "storage", Probe: s.probeStorage},
 			{Name: "disk", Probe: func(context.Context) error { return s.blobs.CheckSpace() }}}}
 	if s.certs != nil {

@@ -97,8 +97,7 @@ func vulnerability(f scandb.Finding) core.Vulnerability {
 
 // Search implements app.Scanner.
 func (s scans) Search(ctx context.Context, q core.VulnerabilityQuery) ([]core.ImageVulnerability, int64, error) {
-	page, total, err := s.engine.Search(ctx, scandb.Query{Digests: q.Digests, CVE: q.CVE, Package: q.Package, Severities: q.Severities,
-		Fixable: q.Fixable, KEV: q.KEV, MinScore: q.MinScore, MaxScore: q.MaxScore, Offset: q.Offset, Limit: q.Limit})
+	page, total, err := s.engine.Search(ctx, findingQuery(q))
 	list := make([]core.ImageVulnerability, len(page))
 	for i, o := range page {
 		list[i] = core.ImageVulnerability{Digest: o.Digest, Vulnerability: vulnerability(o.Finding)}
@@ -106,9 +105,14 @@ func (s scans) Search(ctx context.Context, q core.VulnerabilityQuery) ([]core.Im
 	return list, int64(total), err
 }
 
+func findingQuery(q core.VulnerabilityQuery) scandb.Query {
+	return scandb.Query{Digests: q.Digests, CVE: q.CVE, Package: q.Package, Severities: q.Severities,
+		Fixable: q.Fixable, KEV: q.KEV, MinScore: q.MinScore, MaxScore: q.MaxScore, Offset: q.Offset, Limit: q.Limit}
+}
+
 // CommonCVEs implements app.Scanner.
-func (s scans) CommonCVEs(ctx context.Context, digests []string, minimum core.Severity, n int) ([]core.CVECount, error) {
-	counts, err := s.engine.CommonCVEs(ctx, digests, minimum, n)
+func (s scans) CommonCVEs(ctx context.Context, q core.VulnerabilityQuery, n int) ([]core.CVECount, error) {
+	counts, err := s.engine.CommonCVEs(ctx, findingQuery(q), n)
 	list := make([]core.CVECount, len(counts))
 	for i, c := range counts {
 		list[i] = core.CVECount{CVE: c.CVE, Severity: c.Severity, Score: c.Score, KEV: c.KEV, Images: int64(c.Images)}

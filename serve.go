@@ -297,6 +297,9 @@ func (s *server) housekeeping(ctx context.Context) {
 		if err := s.bundles().expire(time.Now()); err != nil {
 			s.log.Error("old bundles of CVE feeds could not be removed", "error", err)
 		}
+		if err := s.app.KeepSecurityDay(ctx); err != nil && ctx.Err() == nil {
+			s.log.Error("the findings of today could not be counted", "error", err)
+		}
 		if err := s.app.QueueScrub(ctx); err != nil && ctx.Err() == nil {
 			s.log.Error("the check of the stored blobs could not be queued", "error", err)
 		}

@@ -31,14 +31,13 @@ func (e *Engine) Search(ctx context.Context, q scandb.Query) ([]scandb.Occurrenc
 	return o.scans.Search(ctx, q)
 }
 
-// CommonCVEs returns the vulnerabilities of at least the severity that are in
-// the most of the images; nil digests are all images.
-func (e *Engine) CommonCVEs(ctx context.Context, digests []string, minimum core.Severity, limit int) ([]scandb.CVECount, error) {
+// CommonCVEs returns those of the vulnerabilities that are in the most images.
+func (e *Engine) CommonCVEs(ctx context.Context, q scandb.Query, limit int) ([]scandb.CVECount, error) {
 	o, err := e.open(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return o.scans.CommonCVEs(ctx, digests, minimum, limit)
+	return o.scans.CommonCVEs(ctx, q, limit)
 }
 
 // IndexReport returns what was found in an image, for a list of its software;

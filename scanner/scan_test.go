@@ -218,7 +218,7 @@ func TestSearch(t *testing.T) {
 	if _, _, err := e.Search(t.Context(), scandb.Query{Sort: "1; DROP TABLE finding"}); core.ErrorCode(err) != core.CodeBadRequest {
 		t.Errorf("a strange order: %v", err)
 	}
-	common, err := e.CommonCVEs(t.Context(), nil, core.SeverityHigh, 1)
+	common, err := e.CommonCVEs(t.Context(), scandb.Query{Severities: []core.Severity{core.SeverityHigh, core.SeverityCritical}}, 1)
 	if err != nil || len(common) != 1 || common[0].CVE != "CVE-2020-1" || common[0].Images != 2 {
 		t.Errorf("common: %+v, %v", common, err)
 	}

@@ -43,22 +43,20 @@ type DangerousImage struct {
 	ProjectID  int64
 	Repository string
 	Digest     string
-	Critical   int64
-	High       int64
-	Medium     int64
-	KEV        int64
+	Tags       []string // there; whoever asks for it fills it in
+	core.Tally
 }
 
 // DangerousImages lists the n images with the most findings of the worst
 // severities, each in one of its repositories.
 func (tx *Tx) DangerousImages(n int) ([]DangerousImage, error) {
-	return list(tx, `SELECT r.project_id, r.name, f.digest, f.critical, f.high, f.medium, f.kev
+	return list(tx, `SELECT r.project_id, r.name, f.digest, f.critical, f.high, f.medium, f.low, f.negligible, f.unknown, f.fixable, f.kev
 		FROM scan_fact f JOIN manifest m ON m.id = (SELECT MIN(id) FROM manifest WHERE digest = f.digest)
 		JOIN repository r ON r.id = m.repository_id
 		WHERE f.critical + f.high + f.medium > 0
 		ORDER BY f.critical DESC, f.high DESC, f.medium DESC, f.digest LIMIT $1`, []any{n}, func(row scanner) (DangerousImage, error) {
 		var d DangerousImage
-		return d, row.Scan(&d.ProjectID, &d.Repository, &d.Digest, &d.Critical, &d.High, &d.Medium, &d.KEV)
+		return d, row.Scan(&d.ProjectID, &d.Repository, &d.Digest, &d.Critical, &d.High, &d.Medium, &d.Low, &d.Negligible, &d.Unknown, &d.Fixable, &d.KEV)
 	})
 }
 

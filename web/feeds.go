@@ -107,7 +107,7 @@ func (h *api) getFeed(c echo.Context) error {
 	answer := newFeedJSON(f, time.Now())
 	answer.Parts = mapAll(parts, func(p core.FeedPart) feedPartJSON {
 		return feedPartJSON{Name: p.Name, Records: p.Records, LastSuccess: p.SucceededAt, LastChange: p.ChangedAt,
-			Gone: p.AttemptedAt.Before(f.AttemptedAt) && f.Error == "", Error: p.Error}
+			Gone: partIsGone(f, p), Error: p.Error}
 	})
 	return c.JSON(http.StatusOK, answer)
 }
@@ -172,27 +172,35 @@ func (h *api) updateFeeds(c echo.Context) error {
 
 // importFeeds takes a bundle as the whole body, or as the file of a form.
 func (h *api) importFeeds(c echo.Context) error {
-	ctx := c.Request().Context()
-	if err := h.app.Authorize(ctx, caller(c), core.ResFeed, core.ActCreate); err != nil {
-		return err
-	}
-	if h.deps.Uploads == nil {
-		return core.Errorf(core.CodeUnavailable, "this registry takes no uploads of feeds")
-	}
-	content, title, err := uploaded(c.Request())
+	id, err := h.takeBundle(c)
 	if err != nil {
-		return err
-	}
-	name, err := h.deps.Uploads.Keep(content)
-	if err != nil {
-		return bodyError(err)
-	}
-	id, err := h.app.StartFeedImport(ctx, caller(c), name, title)
-	if err != nil {
-		_ = h.deps.Uploads.Discard(name) // else the housekeeping does it
 		return err
 	}
 	return created(c, feedRunPath(id))
+}
+
+// takeBundle stores the bundle that the request brings as it comes, and has it
+// imported.
+func (h *api) takeBundle(c echo.Context) (id int64, err error) {
+	ctx := c.Request().Context()
+	if err := h.app.Authorize(ctx, caller(c), core.ResFeed, core.ActCreate); err != nil {
+		return 0, err
+	}
+	if h.deps.Uploads == nil {
+		return 0, core.Errorf(core.CodeUnavailable, "this registry takes no uploads of feeds")
+	}
+	content, title, err := uploaded(c.Request())
+	if err != nil {
+		return 0, err
+	}
+	name, err := h.deps.Uploads.Keep(content)
+	if err != nil {
+		return 0, bodyError(err)
+	}
+	if id, err = h.app.StartFeedImport(ctx, caller(c), name, title); err != nil {
+		_ = h.deps.Uploads.Discard(name) // else the housekeeping does it
+	}
+	return id, err
 }
 
 // uploaded returns the file that the request brings, and its name.

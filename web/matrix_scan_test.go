@@ -46,8 +46,8 @@ func (s scans) Search(_ context.Context, q core.VulnerabilityQuery) ([]core.Imag
 	return []core.ImageVulnerability{s.report(digestOf("somewhere"))}, 1, nil
 }
 
-func (scans) CommonCVEs(context.Context, []string, core.Severity, int) ([]core.CVECount, error) {
-	return []core.CVECount{{CVE: finding.CVE, Severity: finding.Severity, Score: 7.5, Images: 3}}, nil
+func (scans) CommonCVEs(_ context.Context, q core.VulnerabilityQuery, _ int) ([]core.CVECount, error) {
+	return []core.CVECount{{CVE: finding.CVE, Severity: finding.Severity, Score: 7.5, KEV: q.KEV != nil, Images: 3}}, nil
 }
 
 func reportOf(digest string) string { return uuid.NewSHA1(uuid.NameSpaceOID, []byte(digest)).String() }

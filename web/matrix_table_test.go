@@ -292,6 +292,7 @@ var table = map[string]entry{
 	"PUT /system/scanAll/schedule":            {rule: systemWide(core.ResScanAll, core.ActUpdate), body: `{"schedule":{"type":"Hourly"}}`},
 	"POST /system/scanAll/stop":               {rule: systemWide(core.ResScanAll, core.ActStop), want: 202},
 	"GET /scans/all/metrics":                  {rule: systemWide(core.ResScanAll, core.ActRead)},
+	"GET /security/trend":                     {rule: systemWide(core.ResSecurityHub, core.ActRead), query: "days=7"},
 	"GET /scans/schedule/metrics":             {rule: systemWide(core.ResScanAll, core.ActRead)},
 	"GET /system/CVEAllowlist":                {rule: rule{scope: signedIn}},
 	"PUT /system/CVEAllowlist":                {rule: systemWide(core.ResConfiguration, core.ActUpdate), body: `{"items":[{"cve_id":"CVE-2026-9"}],"expires_at":1900000000}`},

@@ -151,8 +151,10 @@ func (w *world) start(t *testing.T) {
 
 func (w *world) mount(t *testing.T, log *slog.Logger) {
 	t.Helper()
+	closing := make(chan struct{})
+	close(closing) // a stream of events tells how things are, and ends
 	api, err := web.New(web.Deps{App: w.app, Log: log, Version: "1.2.3", ExternalURL: "https://registry.test:8443",
-		DataDir: w.data, Certificates: &certificates{}, Uploads: uploads{}})
+		DataDir: w.data, Certificates: &certificates{}, Uploads: uploads{}, Closing: closing})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -63,11 +63,11 @@ func wholeQuery(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// limitBody bounds all bodies but that of the one route which stores it as it
+// limitBody bounds all bodies but those of the two routes which store it as it
 // comes.
 func limitBody(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		if c.Path() == apiPrefix+feedImportPath {
+		if c.Path() == apiPrefix+feedImportPath || c.Path() == feedImportPage {
 			return next(c)
 		}
 		r := c.Request()

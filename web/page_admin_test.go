@@ -67,7 +67,7 @@ func TestGarbageCollectionAtTheBrowser(t *testing.T) {
 	page.submit("Save schedule", url.Values{"How often": {"Custom"}, "Cron expression": {"0 30 2 * * *"}}).want(200, "The schedule was saved", "Next run:", "02:30:00 UTC")
 	b.get(t, "/admin/gc").submit("Save schedule", url.Values{"How often": {"None"}}).want(200, "It runs only when somebody starts it")
 	run := b.get(t, "/admin/gc").submit("Dry run", nil).want(200, "Garbage collection", "Waiting", "dry run, nothing was changed", "Stop")
-	live := run.all(func(n *html.Node) bool { return attr(n, "hx-sse:connect") != "" })
+	live := run.all(isListening)
 	if len(live) != 1 || attr(live[0], "hx-sse:connect") != run.path+"/events" {
 		t.Fatalf("the page listens to nothing: %v", live)
 	}
@@ -82,6 +82,9 @@ func TestGarbageCollectionAtTheBrowser(t *testing.T) {
 	}
 	b.get(t, "/admin/jobs/999").want(404)
 }
+
+// isListening says whether an element listens to a stream of events.
+func isListening(n *html.Node) bool { return attr(n, "hx-sse:connect") != "" }
 
 func TestAuditLogAtTheBrowser(t *testing.T) {
 	s := newServer(t)

@@ -13,8 +13,6 @@ import (
 	"github.com/breakwater-registry/breakwater/web/ui/i18n"
 )
 
-const gcKind = app.JobGC
-
 func (h *api) gcPages() []page {
 	return []page{
 		{method: http.MethodGet, path: "/admin/gc", handle: h.gcPage},
@@ -39,13 +37,9 @@ func (h *api) gcView(c echo.Context) (view ui.GCView, err error) {
 	if err := json.Unmarshal([]byte(schedule.Parameters), &options); err != nil {
 		return view, err
 	}
-	view = ui.GCView{Form: ui.NewForm(), Start: ui.NewForm(), Type: string(schedule.Type), Untagged: options.DeleteUntagged, Next: schedule.NextAt,
+	return ui.GCView{ScheduleForm: scheduleForm(schedule), Start: ui.NewForm(), Untagged: options.DeleteUntagged,
 		Runs:  mapAll(runs, func(j core.Job) ui.JobRow { return jobRow(ctx, j) }),
-		Pager: pager("/admin/gc", map[string][]string{}, q, len(runs), total)}
-	if schedule.Type == core.ScheduleCustom {
-		view.Cron = schedule.Cron
-	}
-	return view, nil
+		Pager: pager("/admin/gc", map[string][]string{}, q, len(runs), total)}, nil
 }
 
 func (h *api) showGC(c echo.Context, status int, view ui.GCView) error {
@@ -77,14 +71,10 @@ func (h *api) scheduleGCPage(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	view.Type, view.Cron, view.Untagged = form.Get("type"), form.Get("cron"), form.Get("untagged") == "true"
-	cron := ""
-	if view.Type == string(core.ScheduleCustom) {
-		cron = view.Cron
-	}
-	_, err = h.app.SetGCSchedule(ctx, caller(c), core.ScheduleType(view.Type), cron, app.GCOptions{DeleteUntagged: view.Untagged})
+	view.ScheduleForm, view.Untagged = typedSchedule(form), form.Get("untagged") == "true"
+	_, err = h.app.SetGCSchedule(ctx, caller(c), core.ScheduleType(view.Type), view.CronOfType(), app.GCOptions{DeleteUntagged: view.Untagged})
 	if core.ErrorCode(err) == core.CodeBadRequest {
-		view.Form.Wrong("cron", i18n.T(ctx, "gc.cron"), i18n.T(ctx, "gc.cron.invalid"))
+		wrongCron(ctx, &view.Form)
 		return h.showGC(c, http.StatusUnprocessableEntity, view)
 	}
 	if err != nil {

@@ -72,6 +72,16 @@ func (b *browser) open(t *testing.T, method, path, form string) *screen {
 // send makes one request as browsers do.
 func (b *browser) send(t *testing.T, method, path, form string) *httptest.ResponseRecorder {
 	t.Helper()
+	kind := ""
+	if form != "" || method == http.MethodPost {
+		kind = "application/x-www-form-urlencoded"
+	}
+	return b.sendAs(t, method, path, form, kind)
+}
+
+// sendAs is send of a body of another type.
+func (b *browser) sendAs(t *testing.T, method, path, form, kind string) *httptest.ResponseRecorder {
+	t.Helper()
 	r := httptest.NewRequestWithContext(t.Context(), method, path, strings.NewReader(form))
 	r.Header.Set("Accept", "text/html,application/xhtml+xml")
 	r.Header.Set("Sec-Fetch-Site", "same-origin")
@@ -79,8 +89,8 @@ func (b *browser) send(t *testing.T, method, path, form string) *httptest.Respon
 	for name, values := range b.header {
 		r.Header[name] = values
 	}
-	if form != "" || method == http.MethodPost {
-		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	if kind != "" {
+		r.Header.Set("Content-Type", kind)
 	}
 	for name, value := range b.cookies {
 		r.AddCookie(&http.Cookie{Name: name, Value: value})

@@ -12,6 +12,7 @@ import (
 	"github.com/a-h/templ"
 	"github.com/labstack/echo/v4"
 
+	"github.com/breakwater-registry/breakwater/internal/app"
 	"github.com/breakwater-registry/breakwater/internal/core"
 	"github.com/breakwater-registry/breakwater/web/ui"
 	"github.com/breakwater-registry/breakwater/web/ui/i18n"
@@ -67,6 +68,18 @@ func jobTitle(ctx context.Context, kind string) string {
 	return kind
 }
 
+// jobResults tell what came out of jobs, and what they were asked for, by kind.
+var jobResults = map[string]func(context.Context, core.Job) (result, note string){
+	app.JobGC:    gcResult,
+	app.JobFeeds: feedResult,
+
+	app.JobScan:        scanResult,
+	app.JobScanPull:    scanResult,
+	app.JobScanProject: scanResult,
+	app.JobScanAll:     scanResult,
+	app.JobRematch:     scanResult,
+}
+
 func jobRow(ctx context.Context, j core.Job) ui.JobRow {
 	row := ui.JobRow{ID: j.ID, Title: jobTitle(ctx, j.Kind), Status: j.Status, Stopping: j.Stopping, Message: j.Message,
 		Trigger: i18n.T(ctx, "jobs.trigger."+string(j.Trigger)), By: j.CreatedBy, Created: j.CreatedAt, Started: j.StartedAt, Ended: j.EndedAt}
@@ -76,8 +89,8 @@ func jobRow(ctx context.Context, j core.Job) ui.JobRow {
 	case j.Status == core.JobRunning:
 		row.Took = i18n.Span(time.Since(j.StartedAt).Truncate(time.Second))
 	}
-	if j.Kind == gcKind {
-		row.Result, row.Note = gcResult(ctx, j)
+	if tell, ok := jobResults[j.Kind]; ok {
+		row.Result, row.Note = tell(ctx, j)
 	}
 	return row
 }

@@ -24,6 +24,9 @@ const (
 	sectionQuotas   = "quotas"
 	sectionAbout    = "about"
 	sectionInbox    = "inbox"
+	sectionFeeds    = "feeds"
+	sectionScanning = "scanning"
+	sectionSecurity = "security"
 )
 
 // navEntry is one entry of the navigation. Its text is frame.nav.SECTION.
@@ -48,6 +51,8 @@ func adminEntries() []navEntry {
 		{sectionLabels, labelsOfAll, "tag"},
 		{sectionConfig, "/admin/configuration", "gear"},
 		{sectionCert, "/admin/certificate", "lock"},
+		{sectionFeeds, feedsPage, "feed"},
+		{sectionScanning, scanningPage, "scan"},
 		{sectionGC, "/admin/gc", "trash"},
 		{sectionJobs, "/admin/jobs", "jobs"},
 		{sectionAudit, "/admin/audit", "audit"},
@@ -56,7 +61,11 @@ func adminEntries() []navEntry {
 
 // navigation is the navigation of one reader.
 func navigation(ctx context.Context, account app.Me) []ui.NavGroup {
-	groups := []ui.NavGroup{navGroup(ctx, "", mainEntries())}
+	entries := mainEntries()
+	if account.SeesSecurity {
+		entries = append(entries, navEntry{sectionSecurity, securityPage, "shield"})
+	}
+	groups := []ui.NavGroup{navGroup(ctx, "", entries)}
 	if entries := adminEntries(); account.Administers && len(entries) > 0 {
 		groups = append(groups, navGroup(ctx, i18n.T(ctx, "frame.nav.administration"), entries))
 	}

@@ -62,9 +62,19 @@ func (h *api) overviewPage(c echo.Context) error {
 		if again != nil {
 			view.Warnings = append(view.Warnings, *again)
 		}
+		if err := h.addDataWarnings(c, &view); err != nil {
+			return err
+		}
 		if view.Jobs, view.MoreJobs, err = h.runningJobs(c); err != nil {
 			return err
 		}
+	}
+	if account.SeesSecurity {
+		sum, err := h.app.SecuritySummary(ctx, caller(c), riskyShown, 0)
+		if err != nil {
+			return err
+		}
+		view.Risky = riskyImages(sum)
 	}
 	return h.show(c, http.StatusOK, sectionOverview, i18n.T(ctx, "overview.title"), ui.Overview(view))
 }

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -15,6 +16,7 @@ func (h *api) securityRoutes() []route {
 	return []route{
 		{http.MethodGet, "/security/summary", h.securitySummary},
 		{http.MethodGet, "/security/vul", h.listVulnerabilities},
+		{http.MethodGet, "/security/trend", h.securityTrend},
 	}
 }
 
@@ -32,6 +34,7 @@ type securityJSON struct {
 	Fixable            int64                `json:"fixable_cnt"`
 	KEV                int64                `json:"kev_cnt"` // ours
 	DangerousCVEs      []dangerousCVEJSON   `json:"dangerous_cves,omitempty"`
+	ExploitedCVEs      []dangerousCVEJSON   `json:"exploited_cves,omitempty"` // ours, with the dangerous ones
 	DangerousArtifacts []dangerousImageJSON `json:"dangerous_artifacts,omitempty"`
 }
 
@@ -63,19 +66,60 @@ func (h *api) securitySummary(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	sum, err := h.app.SecuritySummary(c.Request().Context(), caller(c), images, cves)
+	wanted := map[bool]int{true: worstListed}
+	sum, err := h.app.SecuritySummary(c.Request().Context(), caller(c), wanted[images], wanted[cves])
 	if err != nil {
 		return err
 	}
 	body := securityJSON{Critical: sum.Critical, High: sum.High, Medium: sum.Medium, Low: sum.Low, None: sum.Negligible, Unknown: sum.Unknown,
 		Total: sum.Total(), Scanned: sum.Scanned, Images: sum.Images, Fixable: sum.Fixable, KEV: sum.KEV}
-	for _, v := range sum.WorstCVEs {
-		body.DangerousCVEs = append(body.DangerousCVEs, dangerousCVEJSON{v.CVE, v.Severity.String(), v.Score, v.KEV, v.Images})
-	}
+	body.DangerousCVEs, body.ExploitedCVEs = mapAll(sum.WorstCVEs, newDangerousCVE), mapAll(sum.Exploited, newDangerousCVE)
 	for _, i := range sum.WorstImages {
 		body.DangerousArtifacts = append(body.DangerousArtifacts, dangerousImageJSON{i.ProjectID, i.Repository, i.Digest, i.Critical, i.High, i.Medium})
 	}
 	return c.JSON(http.StatusOK, body)
+}
+
+// worstListed is how many of the worst Harbor lists.
+const worstListed = 5
+
+func newDangerousCVE(v core.CVECount) dangerousCVEJSON {
+	return dangerousCVEJSON{v.CVE, v.Severity.String(), v.Score, v.KEV, v.Images}
+}
+
+// trendDayJSON is what was known of all images on one day.
+type trendDayJSON struct {
+	Date     string `json:"date"`
+	Images   int64  `json:"total_artifact"`
+	Scanned  int64  `json:"scanned_cnt"`
+	Critical int64  `json:"critical_cnt"`
+	High     int64  `json:"high_cnt"`
+	Medium   int64  `json:"medium_cnt"`
+	Low      int64  `json:"low_cnt"`
+	None     int64  `json:"none_cnt"` // Negligible, as in the summary
+	Unknown  int64  `json:"unknown_cnt"`
+	Fixable  int64  `json:"fixable_cnt"`
+	KEV      int64  `json:"kev_cnt"`
+}
+
+// securityTrend is ours: the summary of each of the last days, 30 without the
+// parameter days. Days that nothing is known of are left out.
+func (h *api) securityTrend(c echo.Context) error {
+	days := usualPeriod
+	if text := c.QueryParam("days"); text != "" {
+		n, err := strconv.Atoi(text)
+		if err != nil {
+			return core.Errorf(core.CodeBadRequest, "the parameter days must be a number from 1 to %d", app.MaxTrendDays)
+		}
+		days = n
+	}
+	trend, err := h.app.SecurityTrend(c.Request().Context(), caller(c), days)
+	if err != nil {
+		return err
+	}
+	return c.JSON(http.StatusOK, mapAll(trend, func(d app.SecurityDay) trendDayJSON {
+		return trendDayJSON{d.Day.Format(time.DateOnly), d.Images, d.Scanned, d.Critical, d.High, d.Medium, d.Low, d.Negligible, d.Unknown, d.Fixable, d.KEV}
+	}))
 }
 
 // flagParam reads a query parameter that is true or false, and false without.

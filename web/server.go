@@ -28,6 +28,8 @@ type Deps struct {
 	Certificates Certificates
 	// Uploads keeps uploaded bundles of CVE feeds.
 	Uploads Uploads
+	// Offline says that feeds are imported only.
+	Offline bool
 	// Closing is closed when the server begins to shut down: answers that would
 	// go on for long end then. It may be nil.
 	Closing <-chan struct{}

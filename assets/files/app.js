@@ -51,6 +51,51 @@
   // The page comes back from the browser's cache: its forms may be sent again.
   addEventListener("pageshow", () => document.querySelectorAll("form[data-sent]").forEach(ready));
 
+  // A file is sent with a bar that tells how far it is. The answer is where to
+  // go on, or the main part of the page with what was wrong.
+  const sendFile = (form) => {
+    const progress = form.querySelector(".upload-progress");
+    const bar = progress.querySelector("progress");
+    const failed = form.querySelector(".upload-failed");
+    const request = new XMLHttpRequest();
+    const stop = () => {
+      progress.hidden = true;
+      ready(form);
+    };
+    request.upload.addEventListener("progress", (event) => {
+      if (!event.lengthComputable) return;
+      bar.max = event.total;
+      bar.value = event.loaded;
+      progress.querySelector(".upload-amount").textContent = Math.floor((event.loaded / event.total) * 100) + " %";
+    });
+    request.addEventListener("load", () => {
+      const path = request.getResponseHeader("HX-Redirect");
+      if (path) return location.assign(path);
+      const main = new DOMParser().parseFromString(request.responseText, "text/html").getElementById("main");
+      if (main) document.getElementById("main").replaceWith(main);
+      settle(document);
+    });
+    request.addEventListener("abort", stop);
+    request.addEventListener("error", () => {
+      stop();
+      failed.textContent = form.dataset.failed;
+      failed.hidden = false;
+    });
+    form.querySelector("[data-cancel]").onclick = () => request.abort();
+    failed.hidden = true;
+    progress.hidden = false;
+    bar.removeAttribute("value");
+    request.open("POST", form.action);
+    request.setRequestHeader("HX-Request", "true");
+    request.setRequestHeader("HX-Request-Type", "partial");
+    request.send(new FormData(form));
+  };
+  document.addEventListener("submit", (event) => {
+    if (event.defaultPrevented || !event.target.matches("[data-upload]")) return;
+    event.preventDefault();
+    sendFile(event.target);
+  });
+
   // Selects that reload a list do so when they change; others have a button.
   document.addEventListener("change", (event) => {
     if (event.target.matches("[data-submit]")) event.target.form.requestSubmit();

@@ -33,7 +33,8 @@ func (a *App) SystemCVEAllowlist(ctx context.Context, c core.Caller) (list core.
 }
 
 // SetSystemCVEAllowlist replaces the registry's CVE allowlist; it is in force
-// when it returns.
+// when it returns. A list with an UpdatedAt replaces the one of that time only;
+// CodeConflict when there is a newer one.
 func (a *App) SetSystemCVEAllowlist(ctx context.Context, c core.Caller, list core.CVEAllowlist) error {
 	return a.update(ctx, c, func(s *session) error {
 		if err := s.onSystem(core.ResConfiguration, core.ActUpdate); err != nil {
@@ -67,6 +68,9 @@ func (s *session) setAllowlist(owner string, list core.CVEAllowlist) error {
 	before, err := s.CVEAllowlist(list.ProjectID)
 	if err != nil {
 		return err
+	}
+	if !list.UpdatedAt.IsZero() && !list.UpdatedAt.Equal(before.UpdatedAt) {
+		return changedMeanwhile("the CVE allowlist")
 	}
 	if slices.Equal(before.Items, list.Items) && before.ExpiresAt.Equal(list.ExpiresAt) {
 		return nil

@@ -12,6 +12,7 @@ type Me struct {
 	CreatesProjects bool
 	ChoosesLimits   bool // of the storage of new projects
 	Administers     bool // the whole registry
+	SeesSecurity    bool // what was found in all images
 }
 
 // Me returns the account of a caller who has signed in.
@@ -24,7 +25,7 @@ func (a *App) Me(ctx context.Context, c core.Caller) (me Me, err error) {
 		if err != nil {
 			return err
 		}
-		me = Me{User: u, Administers: s.sysadmin, ChoosesLimits: s.sysadmin,
+		me = Me{User: u, SeesSecurity: s.onSystem(core.ResSecurityHub, core.ActRead) == nil, Administers: s.sysadmin, ChoosesLimits: s.sysadmin,
 			CreatesProjects: s.mayCreateProject() == nil}
 		return nil
 	})

@@ -72,7 +72,7 @@ func (e *engine) Search(_ context.Context, q core.VulnerabilityQuery) ([]core.Im
 	return list, int64(len(list)), nil
 }
 
-func (e *engine) CommonCVEs(context.Context, []string, core.Severity, int) ([]core.CVECount, error) {
+func (e *engine) CommonCVEs(context.Context, core.VulnerabilityQuery, int) ([]core.CVECount, error) {
 	return nil, nil
 }
 

@@ -23,9 +23,9 @@ type Scanner interface {
 	Report(ctx context.Context, digest string) (core.ScanReport, error)
 	// Search returns the vulnerabilities that match and how many there are.
 	Search(ctx context.Context, q core.VulnerabilityQuery) ([]core.ImageVulnerability, int64, error)
-	// CommonCVEs returns the vulnerabilities of at least that severity that are
-	// in the most of the images, at most n; nil digests are all images.
-	CommonCVEs(ctx context.Context, digests []string, minimum core.Severity, n int) ([]core.CVECount, error)
+	// CommonCVEs returns those of the vulnerabilities that are in the most
+	// images, at most n.
+	CommonCVEs(ctx context.Context, q core.VulnerabilityQuery, n int) ([]core.CVECount, error)
 }
 
 // UseScanner gives the use cases their scanner. It must be called before the

@@ -64,40 +64,6 @@ func joinReports(sum, part core.ScanReport) core.ScanReport {
 	return part
 }
 
-// SecuritySummary is the security hub's view of the registry.
-type SecuritySummary struct {
-	store.SecurityCounts
-	WorstImages []store.DangerousImage
-	WorstCVEs   []core.CVECount
-}
-
-// worstShown is how many images and vulnerabilities a summary shows, as in Harbor.
-const worstShown = 5
-
-// SecuritySummary counts what was found in all images; worst says whether the
-// worst images and vulnerabilities are looked up too.
-func (a *App) SecuritySummary(ctx context.Context, c core.Caller, images, cves bool) (sum SecuritySummary, err error) {
-	err = a.view(ctx, c, func(s *session) error {
-		if err := s.onSystem(core.ResSecurityHub, core.ActRead); err != nil {
-			return err
-		}
-		if sum.SecurityCounts, err = s.CountSecurity(); err != nil || !images {
-			return err
-		}
-		sum.WorstImages, err = s.DangerousImages(worstShown)
-		return err
-	})
-	if err != nil || !cves {
-		return sum, err
-	}
-	engine, err := a.scanning()
-	if err != nil {
-		return sum, err
-	}
-	sum.WorstCVEs, err = engine.CommonCVEs(ctx, nil, core.SeverityHigh, worstShown)
-	return sum, err
-}
-
 // VulnerabilitySearch selects vulnerabilities and the images they are in.
 type VulnerabilitySearch struct {
 	core.VulnerabilityQuery

@@ -57,9 +57,14 @@ func (a *App) RunScan(ctx context.Context, job core.Job, report func(progress Sc
 	case JobScan, JobScanPull:
 		return run.one(ctx, job)
 	case JobRematch:
-		return run.rematch(ctx)
+		err = run.rematch(ctx)
+	default:
+		err = run.many(ctx, job)
 	}
-	return run.many(ctx, job)
+	if err != nil {
+		return err
+	}
+	return a.KeepSecurityDay(ctx)
 }
 
 type scanRun struct {

@@ -202,6 +202,12 @@ func (b *Chrome) Choose(label string) {
 	b.on("field", label, `(e) => { if (!e.checked) e.click(); }`)
 }
 
+// Attach chooses a file for the field with that id.
+func (b *Chrome) Attach(id, path string) {
+	b.t.Helper()
+	b.Run(chromedp.SetUploadFiles("#"+id, []string{path}, chromedp.ByQuery))
+}
+
 // See waits until the page shows text.
 func (b *Chrome) See(text string) {
 	b.t.Helper()

@@ -57,7 +57,7 @@ func TestReports(t *testing.T) {
 		}
 		expect(t, tc.name, got, r)
 	}
-	common, err := s.CommonCVEs(t.Context(), nil, core.SeverityNone, 10)
+	common, err := s.CommonCVEs(t.Context(), scandb.Query{}, 10)
 	must(t, err)
 	expect(t, "vulnerabilities left", common, []scandb.CVECount{{CVE: "CVE-2", Severity: core.SeverityHigh, Score: 9.8, KEV: true, Images: 1}})
 }

@@ -185,16 +185,20 @@ type CVECount struct {
 	Images   int
 }
 
-// CommonCVEs returns the vulnerabilities that are in the most of the images, at
-// most limit; nil digests are all images.
-func (s *Store) CommonCVEs(ctx context.Context, digests []string, minimum core.Severity, limit int) (list []CVECount, err error) {
-	where, args, err := (&Query{Digests: digests}).conditions()
+// CommonCVEs returns those of the vulnerabilities that match which are in the
+// most images, at most limit. The order and page of the query do not matter.
+func (s *Store) CommonCVEs(ctx context.Context, q Query, limit int) (list []CVECount, err error) {
+	where, args, err := q.conditions()
 	if err != nil {
 		return nil, err
 	}
+	from := ` FROM finding f JOIN advisory a ON a.id = f.advisory` // no more than it needs: there may be millions
+	if q.Package != "" {
+		from += ` JOIN package p ON p.id = f.package`
+	}
 	err = s.file.Read(ctx, func(c *dbfile.Conn) error {
-		list, err = dbfile.List(c, `SELECT a.cve, MAX(a.severity), MAX(a.score), MAX(a.kev), COUNT(DISTINCT f.manifest) AS images`+fromFindings+where+
-			` AND a.severity >= ? GROUP BY a.cve ORDER BY images DESC, 2 DESC, 3 DESC, 1 DESC LIMIT ?`, append(args, int64(minimum), limit),
+		list, err = dbfile.List(c, `SELECT a.cve, MAX(a.severity), MAX(a.score), MAX(a.kev), COUNT(DISTINCT f.manifest) AS images`+from+where+
+			` GROUP BY a.cve ORDER BY images DESC, 2 DESC, 3 DESC, 1 DESC LIMIT ?`, append(args, limit),
 			func(row dbfile.Row) (n CVECount, err error) {
 				return n, row.Scan(&n.CVE, (*int)(&n.Severity), &n.Score, &n.KEV, &n.Images)
 			})

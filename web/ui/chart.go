@@ -24,9 +24,15 @@ func (v ChartView) height() float64 {
 	return chartTall
 }
 
+// total is the number at the head: the sum or, of levels, the last.
 func (v ChartView) total() (sum int64) {
 	for _, p := range v.Points {
-		sum += p.Value
+		switch {
+		case !v.Level:
+			sum += p.Value
+		case !p.Missing:
+			sum = p.Value
+		}
 	}
 	return sum
 }
@@ -92,24 +98,56 @@ func (v ChartView) scale(ctx context.Context) []string {
 	return texts
 }
 
-// line is the path through all points.
+// stretches are the runs of points without a missing one, as indexes.
+func (v ChartView) stretches() (all [][]int) {
+	open := false
+	for i, p := range v.Points {
+		if !p.Missing && !open {
+			all = append(all, nil)
+		}
+		if open = !p.Missing; open {
+			all[len(all)-1] = append(all[len(all)-1], i)
+		}
+	}
+	return all
+}
+
+func (v ChartView) x(i int) float64 {
+	return chartWidth * float64(i) / float64(max(1, len(v.Points)-1))
+}
+
+// through is the path through some points; a single one is a short dash.
+func (v ChartView) through(points []int) string {
+	var b strings.Builder
+	for n, i := range points {
+		b.WriteString(map[bool]string{true: "M", false: " "}[n == 0])
+		b.WriteString(coordinate(v.x(i)) + " " + coordinate(v.y(v.Points[i].Value)))
+	}
+	if len(points) == 1 {
+		b.WriteString("h2")
+	}
+	return b.String()
+}
+
+// line is the path through all points; it breaks where one is missing.
 func (v ChartView) line() string {
 	var b strings.Builder
-	b.WriteString("M")
-	last := max(1, len(v.Points)-1)
-	for i, p := range v.Points {
-		if i > 0 {
-			b.WriteString(" ")
-		}
-		b.WriteString(coordinate(chartWidth*float64(i)/float64(last)) + " " + coordinate(v.y(p.Value)))
+	for _, points := range v.stretches() {
+		b.WriteString(v.through(points))
 	}
 	return b.String()
 }
 
 // area is what lies below the line.
 func (v ChartView) area() string {
+	var b strings.Builder
 	bottom := coordinate(v.height())
-	return v.line() + " " + coordinate(chartWidth) + " " + bottom + " 0 " + bottom + "z"
+	for _, points := range v.stretches() {
+		if len(points) > 1 {
+			b.WriteString(v.through(points) + " " + coordinate(v.x(points[len(points)-1])) + " " + bottom + " " + coordinate(v.x(points[0])) + " " + bottom + "z")
+		}
+	}
+	return b.String()
 }
 
 // bar is a rectangle of a chart.
@@ -119,6 +157,9 @@ func (v ChartView) bars(ctx context.Context) []bar {
 	room := chartWidth / float64(max(1, len(v.Points)))
 	var all []bar
 	for i, p := range v.Points {
+		if p.Missing {
+			continue
+		}
 		top := v.y(p.Value)
 		all = append(all, bar{coordinate(room * (float64(i) + (1-chartBarWidth)/2)), coordinate(top), coordinate(room * chartBarWidth),
 			coordinate(v.height() - top), i18n.ShortDay(ctx, p.Day) + ": " + i18n.Number(ctx, p.Value)})

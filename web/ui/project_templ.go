@@ -273,7 +273,7 @@ func Repositories(v RepositoriesView) templ.Component {
 					}
 					return nil
 				})
-				templ_7745c5c3_Err = Live(v.Path+"/scan", v.Query, v.Run != nil).Render(templ.WithChildren(ctx, templ_7745c5c3_Var9), templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = Live("scan-live", v.Path+"/scan", v.Query, v.Run != nil).Render(templ.WithChildren(ctx, templ_7745c5c3_Var9), templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}

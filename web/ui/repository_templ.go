@@ -370,7 +370,7 @@ func Artifacts(v ArtifactsView) templ.Component {
 					}
 					return nil
 				})
-				templ_7745c5c3_Err = Live(v.Path+"/scan", v.Query, v.Scanning()).Render(templ.WithChildren(ctx, templ_7745c5c3_Var10), templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = Live("scan-live", v.Path+"/scan", v.Query, v.Scanning()).Render(templ.WithChildren(ctx, templ_7745c5c3_Var10), templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}

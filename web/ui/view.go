@@ -176,8 +176,9 @@ type Hidden struct{ Name, Value string }
 
 // Point is one value of a chart.
 type Point struct {
-	Day   time.Time
-	Value int64
+	Day     time.Time
+	Value   int64
+	Missing bool // nothing is known of the day
 }
 
 // ChartView is one series per day. Title says what it is and is also the head
@@ -186,6 +187,7 @@ type ChartView struct {
 	ID, Title, Unit string
 	Points          []Point
 	Bars            bool // else a line
+	Level           bool // a value is how things stood, so that days are not summed
 }
 
 // JobView is work under way. Total is 0 while it is not known.
