@@ -17,7 +17,14 @@ import (
 func TestOverview(t *testing.T) {
 	s := newServer(t)
 	admin := s.browser(t, "admin")
-	page := admin.get(t, "/").want(200, "Projects", "Repositories", "Storage", "Pulls", "docker login -u admin registry.test:8443", "Create a project first")
+	page := admin.get(t, "/").want(200, "Projects", "Repositories", "Storage", "Pulls", "docker login -u admin registry.test:8443", "Create a project first",
+		"There is no vulnerability data")
+	s.readFeed(t, "debian")
+	admin.get(t, "/").want(200, "Vulnerability data is out of date", "or never: Ubuntu OVAL, Red Hat VEX, Oracle Linux OVAL, Alpine SecDB, NVD (CVSS).")
+	for _, feed := range []string{"ubuntu", "redhat", "oracle", "alpine", "nvd"} {
+		s.readFeed(t, feed)
+	}
+	page = admin.get(t, "/")
 	if page.role("h2", "Needs attention") != nil {
 		t.Errorf("something needs attention: %s", page.text())
 	}
@@ -33,6 +40,15 @@ func TestOverview(t *testing.T) {
 		if strings.Contains(text, hidden) {
 			t.Errorf("a user without rights sees %q: %s", hidden, text)
 		}
+	}
+}
+
+// readFeed has a feed read with one record.
+func (s *server) readFeed(t *testing.T, feed string) {
+	t.Helper()
+	result := core.FeedResult{Feed: feed, Origin: core.FeedFetched, Parts: []core.FeedPartResult{{Name: feed, Changed: true, Records: 1}}}
+	if err := s.app.RecordFeeds(t.Context(), result); err != nil {
+		t.Fatal(err)
 	}
 }
 
