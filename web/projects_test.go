@@ -229,7 +229,7 @@ func TestQuotasOverHTTP(t *testing.T) {
 	s.do(t, http.MethodGet, "/api/v2.0/quotas/9", "admin", nil, http.StatusNotFound)
 	s.do(t, http.MethodGet, "/api/v2.0/quotas/1", "ada", nil, http.StatusForbidden)
 	s.do(t, http.MethodGet, "/api/v2.0/quotas?reference=user", "admin", nil, http.StatusBadRequest)
-	s.do(t, http.MethodGet, "/api/v2.0/quotas?sort=name", "admin", nil, http.StatusBadRequest)
+	s.do(t, http.MethodGet, "/api/v2.0/quotas?sort=owner", "admin", nil, http.StatusBadRequest)
 }
 
 func TestSearchOverHTTP(t *testing.T) {
