@@ -16,6 +16,7 @@ type question struct {
 	query    string
 	id       int64
 	one, two string
+	numbers  [5]int64
 }
 
 // refresh forgets everything when the database has changed. It begins the
@@ -33,6 +34,11 @@ func (m *memo) refresh(tx *Tx, query string) error {
 
 // recall answers q from memory, or by read. What it returns must not be changed.
 func recall[T any](tx *Tx, q question, read func() (T, error)) (T, error) {
+	return recallSmall(tx, q, read, func(T) bool { return true })
+}
+
+// recallSmall is recall of answers that are remembered only where they are small.
+func recallSmall[T any](tx *Tx, q question, read func() (T, error), small func(T) bool) (T, error) {
 	if tx.memo == nil {
 		return read()
 	}
@@ -40,7 +46,7 @@ func recall[T any](tx *Tx, q question, read func() (T, error)) (T, error) {
 		return known, nil
 	}
 	v, err := read()
-	if err == nil {
+	if err == nil && small(v) {
 		tx.memo.answers[q] = v
 	}
 	return v, err

@@ -38,7 +38,9 @@ func pullTree(root string) string {
 // ManifestPullFacts returns what is known of a manifest and of what is in it;
 // trust says whether signatures are looked up too.
 func (tx *Tx) ManifestPullFacts(id int64, trust bool) (PullFacts, error) {
-	roots, err := tx.pullFacts(`SELECT CAST($1 AS BIGINT) AS id`, []any{id}, trust)
+	const root = `SELECT CAST($1 AS BIGINT) AS id`
+	roots, err := recallSmall(tx, question{query: "pull facts", id: id, numbers: [5]int64{oneIf(trust)}},
+		func() ([]PullFacts, error) { return tx.pullFacts(root, []any{id}, trust) }, fewFacts)
 	if err == nil && len(roots) == 0 {
 		err = ErrNoRow
 	}
@@ -64,9 +66,38 @@ func (tx *Tx) PullFactsOf(ids []int64, trust bool) (map[int64]PullFacts, error) 
 // that use the blob, the newest first, with an id below before.
 func (tx *Tx) BlobPullFacts(projectID, repositoryID, blobID, before int64, n int, trust bool) ([]PullFacts, error) {
 	// A parameter that SQLite could plan by would have it plan anew at each use.
-	return tx.pullFacts(`SELECT manifest_id AS id FROM manifest_blob WHERE blob_id = (SELECT CAST($1 AS BIGINT))
+	root := `SELECT manifest_id AS id FROM manifest_blob WHERE blob_id = (SELECT CAST($1 AS BIGINT))
 		AND project_id = (SELECT CAST($2 AS BIGINT)) AND repository_id = (SELECT CAST($3 AS BIGINT))
-		AND manifest_id < (SELECT CAST($4 AS BIGINT)) ORDER BY manifest_id DESC LIMIT `+strconv.Itoa(n), []any{blobID, projectID, repositoryID, before}, trust)
+		AND manifest_id < (SELECT CAST($4 AS BIGINT)) ORDER BY manifest_id DESC LIMIT ` + strconv.Itoa(n)
+	return recallSmall(tx, question{query: "blob pull facts", id: blobID, numbers: [5]int64{oneIf(trust), projectID, repositoryID, before, int64(n)}},
+		func() ([]PullFacts, error) {
+			return tx.pullFacts(root, []any{blobID, projectID, repositoryID, before}, trust)
+		}, fewFacts)
+}
+
+func oneIf(b bool) int64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// fewFacts says whether facts are small enough to be remembered: of 20 manifests
+// and 200 findings at most.
+func fewFacts(facts []PullFacts) bool {
+	manifests, findings := weigh(facts)
+	return manifests <= 20 && findings <= 200
+}
+
+func weigh(facts []PullFacts) (manifests, findings int) {
+	for _, f := range facts {
+		if f.Scan != nil {
+			findings += len(f.Scan.Findings)
+		}
+		m, n := weigh(f.Children)
+		manifests, findings = manifests+1+m, findings+n
+	}
+	return manifests, findings
 }
 
 // pullEntry is one row of the tree.
