@@ -93,7 +93,7 @@ func TestBrowserKeyboard(t *testing.T) {
 		}
 	}
 	order := strings.Join(seen, " | ")
-	if !strings.HasPrefix(order, "Skip to content | Breakwater | Overview | Projects | Users | ") {
+	if !strings.HasPrefix(order, "Skip to content | Breakwater | Overview | Projects | Vulnerabilities | Users | ") {
 		t.Errorf("Tab goes to %s", order)
 	}
 	b.Goto("/projects")

@@ -248,11 +248,13 @@ func indexLines(index *claircore.IndexReport) []string {
 	return lines
 }
 
+// Which scanner found a package is left out: two of claircore's read an RPM
+// database, and the one that ends last is named.
 func packageLine(p *claircore.Package) string {
 	if p == nil {
 		return "none"
 	}
-	return fmt.Sprintf("%s %s %s %s %s %v %v", p.Name, p.Version, p.Kind, p.Arch, p.Module, p.NormalizedVersion, p.Detector)
+	return fmt.Sprintf("%s %s %s %s %s %v", p.Name, p.Version, p.Kind, p.Arch, p.Module, p.NormalizedVersion)
 }
 
 func distLine(d *claircore.Distribution) string {

@@ -54,7 +54,7 @@ func (tx *Tx) UnseenNotifications(v AuditScope, seen int64) (n int64, err error)
 	s := &selection{}
 	v.add(s, "n.project_id")
 	s.where("n.id > ?", seen)
-	err = tx.get(`SELECT COUNT(*) FROM (SELECT n.id FROM notification n`+s.clause()+` LIMIT `+strconv.Itoa(maxUnseen)+`) some`, s.args, &n)
+	err = tx.get(`SELECT COUNT(*) FROM (SELECT n.id FROM notification n`+s.clause()+` LIMIT `+strconv.Itoa(maxUnseen)+`) few`, s.args, &n)
 	return n, err
 }
 

@@ -17,14 +17,14 @@ import (
 func TestOverview(t *testing.T) {
 	s := newServer(t)
 	admin := s.browser(t, "admin")
-	page := admin.get(t, "/").want(200, "Projects", "Repositories", "Storage", "Pulls", "docker login -u admin registry.test:8443", "Create a project first",
+	admin.get(t, "/").want(200, "Projects", "Repositories", "Storage", "Pulls", "docker login -u admin registry.test:8443", "Create a project first",
 		"There is no vulnerability data")
 	s.readFeed(t, "debian")
 	admin.get(t, "/").want(200, "Vulnerability data is out of date", "or never: Ubuntu OVAL, Red Hat VEX, Oracle Linux OVAL, Alpine SecDB, NVD (CVSS).")
 	for _, feed := range []string{"ubuntu", "redhat", "oracle", "alpine", "nvd"} {
 		s.readFeed(t, feed)
 	}
-	page = admin.get(t, "/")
+	page := admin.get(t, "/")
 	if page.role("h2", "Needs attention") != nil && !strings.Contains(page.text(), "The disk is") { // of the machine that tests
 		t.Errorf("something needs attention: %s", page.text())
 	}

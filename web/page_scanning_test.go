@@ -23,7 +23,7 @@ func TestScanningAtTheBrowser(t *testing.T) {
 	}
 	b.open(t, "POST", "/admin/scanning", "").want(200, "Running now") // somebody else's page is older
 	page.submit("Stop", nil).want(200, "Last scan of everything", "Stopped")
-	page = b.get(t, "/admin/scanning").submit("Scan all images", nil)
+	b.get(t, "/admin/scanning").submit("Scan all images", nil)
 	job, err := s.app.StartJob(t.Context(), app.JobScanAll)
 	if err != nil {
 		t.Fatal(err)
