@@ -47,7 +47,7 @@ func readOnlyMappings(smaps io.Reader, file string) (found []mapping) {
 				candidate = false
 			}
 		}
-		if candidate && len(fields) == 3 && fields[0] == "Private_Dirty:" {
+		if candidate && len(fields) == 3 && fields[0] == "Anonymous:" {
 			if fields[1] == "0" {
 				found = append(found, current)
 			}
