@@ -35,7 +35,7 @@ func (tx *Tx) User(id int64) (core.User, error) {
 // its flags, nothing else of it. ErrNoRow when there is none.
 func (tx *Tx) UserAccess(id int64) (core.User, error) {
 	const query = `SELECT id, username, sysadmin, disabled FROM account WHERE id = $1`
-	return recall(tx, question{query: query, id: id}, func() (u core.User, err error) {
+	return recall(tx, question{query: query, numbers: [6]int64{id}}, func() (u core.User, err error) {
 		err = tx.get(query, []any{id}, &u.ID, &u.Username, &u.SysAdmin, &u.Disabled)
 		return u, err
 	})

@@ -59,7 +59,7 @@ func (tx *Tx) LinkedBlob(repository, digest string) (LinkedBlob, error) {
 		JOIN blob ON blob.digest = $2 AND NOT blob.deleting
 		JOIN blob_link l ON l.repository_id = r.id AND l.blob_id = blob.id
 		WHERE r.name = $1`
-	return recall(tx, question{query: query, one: repository, two: digest}, func() (b LinkedBlob, err error) {
+	return recall(tx, question{query: query, names: [2]string{repository, digest}}, func() (b LinkedBlob, err error) {
 		var until int64
 		err = tx.get(query, []any{repository, digest}, &b.ID, &b.Digest, &b.Generation, &b.Size, &b.RepositoryID, &until, &b.Referenced, &b.Damaged)
 		b.LeasedUntil = at(until)

@@ -99,7 +99,7 @@ func (tx *Tx) ManifestByDigest(repository, digest string) (ManifestFile, error) 
 }
 
 func (tx *Tx) manifestFile(query, repository, reference string) (ManifestFile, error) {
-	return recall(tx, question{query: query, one: repository, two: reference}, func() (m ManifestFile, err error) {
+	return recall(tx, question{query: query, names: [2]string{repository, reference}}, func() (m ManifestFile, err error) {
 		err = tx.get(query, []any{repository, reference}, &m.ID, &m.Digest, &m.Generation, &m.Size,
 			&m.ArtifactID, &m.RepositoryID, &m.TagID, &m.MediaType, &m.Subject, &m.Damaged)
 		return m, err

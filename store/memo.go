@@ -13,15 +13,19 @@ type memo struct {
 
 // question is a query that is asked often, with its parameters.
 type question struct {
-	query    string
-	id       int64
-	one, two string
-	numbers  [5]int64
+	query   string
+	names   [2]string
+	numbers [6]int64
 }
 
 // refresh forgets everything when the database has changed. It begins the
-// snapshot of the transaction that it is called in.
+// snapshot of the transaction that it is called in; an engine that has no query
+// for the version is remembered for that transaction only.
 func (m *memo) refresh(tx *Tx, query string) error {
+	if query == "" {
+		m.answers = map[question]any{}
+		return nil
+	}
 	var version int64
 	if err := tx.get(query, nil, &version); err != nil {
 		return err
@@ -39,7 +43,7 @@ func recall[T any](tx *Tx, q question, read func() (T, error)) (T, error) {
 
 // recallSmall is recall of answers that are remembered only where they are small.
 func recallSmall[T any](tx *Tx, q question, read func() (T, error), small func(T) bool) (T, error) {
-	if tx.memo == nil {
+	if tx.memo == nil { // it writes
 		return read()
 	}
 	if known, ok := tx.memo.answers[q].(T); ok {
@@ -47,7 +51,15 @@ func recallSmall[T any](tx *Tx, q question, read func() (T, error), small func(T
 	}
 	v, err := read()
 	if err == nil && small(v) {
-		tx.memo.answers[q] = v
+		remember(tx, q, v)
 	}
 	return v, err
+}
+
+// remember notes the answer to a question that was not asked: what answers one
+// may answer another.
+func remember(tx *Tx, q question, answer any) {
+	if tx.memo != nil {
+		tx.memo.answers[q] = answer
+	}
 }

@@ -2,7 +2,6 @@ package store
 
 import (
 	"github.com/breakwater-registry/breakwater/internal/core"
-	"strconv"
 )
 
 const projectColumns = `project.id, project.name, project.owner_id, project.owner_name, project.public, project.quota_hard, project.quota_used, project.policy,
@@ -39,12 +38,15 @@ func (tx *Tx) ProjectAccess(ref core.ProjectRef, userID int64) (core.Project, co
 		project core.Project
 		role    core.Role
 	}
-	q := question{query: "project access", id: userID, one: ref.Name}
-	if ref.ID != 0 {
-		q.one, q.two = "", strconv.FormatInt(ref.ID, 10)
+	asked := func(name string, id int64) question {
+		return question{query: "project access", names: [2]string{name}, numbers: [6]int64{id, userID}}
 	}
-	a, err := recall(tx, q, func() (a access, err error) {
-		a.project, a.role, err = tx.projectAccess(ref, userID)
+	a, err := recall(tx, asked(ref.Name, ref.ID), func() (a access, err error) {
+		if a.project, a.role, err = tx.projectAccess(ref, userID); err == nil {
+			// One decision asks by name and another by id.
+			remember(tx, asked("", a.project.ID), a)
+			remember(tx, asked(a.project.Name, 0), a)
+		}
 		return a, err
 	})
 	return a.project, a.role, err

@@ -39,7 +39,7 @@ func pullTree(root string) string {
 // trust says whether signatures are looked up too.
 func (tx *Tx) ManifestPullFacts(id int64, trust bool) (PullFacts, error) {
 	const root = `SELECT CAST($1 AS BIGINT) AS id`
-	roots, err := recallSmall(tx, question{query: "pull facts", id: id, numbers: [5]int64{oneIf(trust)}},
+	roots, err := recallSmall(tx, question{query: "pull facts", numbers: [6]int64{id, oneIf(trust)}},
 		func() ([]PullFacts, error) { return tx.pullFacts(root, []any{id}, trust) }, fewFacts)
 	if err == nil && len(roots) == 0 {
 		err = ErrNoRow
@@ -69,7 +69,7 @@ func (tx *Tx) BlobPullFacts(projectID, repositoryID, blobID, before int64, n int
 	root := `SELECT manifest_id AS id FROM manifest_blob WHERE blob_id = (SELECT CAST($1 AS BIGINT))
 		AND project_id = (SELECT CAST($2 AS BIGINT)) AND repository_id = (SELECT CAST($3 AS BIGINT))
 		AND manifest_id < (SELECT CAST($4 AS BIGINT)) ORDER BY manifest_id DESC LIMIT ` + strconv.Itoa(n)
-	return recallSmall(tx, question{query: "blob pull facts", id: blobID, numbers: [5]int64{oneIf(trust), projectID, repositoryID, before, int64(n)}},
+	return recallSmall(tx, question{query: "blob pull facts", numbers: [6]int64{blobID, projectID, repositoryID, before, int64(n), oneIf(trust)}},
 		func() ([]PullFacts, error) {
 			return tx.pullFacts(root, []any{blobID, projectID, repositoryID, before}, trust)
 		}, fewFacts)

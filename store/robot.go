@@ -43,7 +43,7 @@ func (tx *Tx) Robot(id int64) (core.Robot, error) {
 
 // RobotAccess is Robot for a decision: what it returns must not be changed.
 func (tx *Tx) RobotAccess(id int64) (core.Robot, error) {
-	return recall(tx, question{query: "robot access", id: id}, func() (core.Robot, error) { return tx.Robot(id) })
+	return recall(tx, question{query: "robot access", numbers: [6]int64{id}}, func() (core.Robot, error) { return tx.Robot(id) })
 }
 
 // RobotByName returns the robot account with that full name and its grants.

@@ -82,12 +82,9 @@ func (c *conn) view(d dialect, fn func(*Tx) error) (err error) {
 			err = fmt.Errorf("end of read: %w", e)
 		}
 	}()
-	tx := &Tx{conn: c, now: time.Now()}
-	if d.version != "" {
-		if err := c.memo.refresh(tx, d.version); err != nil {
-			return fmt.Errorf("begin: %w", err)
-		}
-		tx.memo = &c.memo
+	tx := &Tx{conn: c, now: time.Now(), memo: &c.memo}
+	if err := c.memo.refresh(tx, d.version); err != nil {
+		return fmt.Errorf("begin: %w", err)
 	}
 	return fn(tx)
 }
@@ -97,7 +94,7 @@ func (c *conn) view(d dialect, fn func(*Tx) error) (err error) {
 type Tx struct {
 	conn    *conn
 	now     time.Time
-	memo    *memo // nil where there is none
+	memo    *memo // of a reader; nil in a transaction that writes
 	journal []core.JournalEntry
 	after   []func()
 }

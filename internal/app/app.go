@@ -77,10 +77,7 @@ func (a *App) view(ctx context.Context, c core.Caller, fn func(*session) error) 
 // for result.
 func (a *App) look(ctx context.Context, c core.Caller, fn func(*session) error) error {
 	return a.store.View(ctx, func(tx *store.Tx) error {
-		return a.in(tx, c, func(s *session) error {
-			s.reading = true
-			return fn(s)
-		})
+		return a.in(tx, c, fn)
 	})
 }
 

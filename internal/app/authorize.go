@@ -18,14 +18,6 @@ type session struct {
 	username string
 	sysadmin bool
 	robot    *core.Robot
-	reading  bool          // nothing changes: all that is read is of one moment
-	seen     projectAccess // the last answer, where reading
-}
-
-// projectAccess is what a decision about a project was made from.
-type projectAccess struct {
-	project core.Project
-	role    core.Role
 }
 
 // session reads who the caller is now. An account that is gone, disabled or
@@ -137,7 +129,7 @@ func grants(r *core.Robot, p core.Permission, scope func(core.RobotGrant) bool) 
 // absent answer alike.
 func (s *session) onProject(ref core.ProjectRef, resource core.Resource, action core.Action) (core.Project, error) {
 	p := core.Permission{Resource: resource, Action: action}
-	project, role, err := s.access(ref)
+	project, role, err := s.ProjectAccess(ref, s.userID())
 	if errors.Is(err, store.ErrNoRow) {
 		if s.sysadmin {
 			return core.Project{}, core.Errorf(core.CodeNotFound, "%s not found", refName(ref))
@@ -151,19 +143,6 @@ func (s *session) onProject(ref core.ProjectRef, resource core.Resource, action 
 		return core.Project{}, s.deny(refName(ref), project.ID, p)
 	}
 	return project, nil
-}
-
-// access returns the project and the caller's role in it, and asks only once
-// when several decisions are made about one project in one moment.
-func (s *session) access(ref core.ProjectRef) (core.Project, core.Role, error) {
-	if last := s.seen.project; last.ID != 0 && (ref.ID == last.ID || (ref.ID == 0 && ref.Name == last.Name)) {
-		return last, s.seen.role, nil
-	}
-	project, role, err := s.ProjectAccess(ref, s.userID())
-	if err == nil && s.reading {
-		s.seen = projectAccess{project, role}
-	}
-	return project, role, err
 }
 
 func refName(ref core.ProjectRef) string {

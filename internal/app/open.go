@@ -50,7 +50,7 @@ func (a *App) OpenProject(ctx context.Context, c core.Caller, ref core.ProjectRe
 }
 
 func (s *session) opened(project core.Project) (OpenedProject, error) {
-	project, role, err := s.access(core.ProjectRef{ID: project.ID})
+	project, role, err := s.ProjectAccess(core.ProjectRef{ID: project.ID}, s.userID())
 	if err != nil {
 		return OpenedProject{}, err
 	}

@@ -200,7 +200,6 @@ func (a *App) Grant(ctx context.Context, c core.Caller, wanted []core.Scope) ([]
 		if err != nil {
 			return err
 		}
-		s.reading = true
 		for _, scope := range wanted {
 			actions, err := s.grantable(scope)
 			if err != nil {
