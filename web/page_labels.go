@@ -11,7 +11,6 @@ import (
 	"github.com/a-h/templ"
 	"github.com/labstack/echo/v4"
 
-	"github.com/breakwater-registry/breakwater/internal/app"
 	"github.com/breakwater-registry/breakwater/internal/core"
 	"github.com/breakwater-registry/breakwater/web/ui"
 	"github.com/breakwater-registry/breakwater/web/ui/i18n"
@@ -37,26 +36,12 @@ func (h *api) labelPages() []page {
 }
 
 // labelPlace is whose labels a page is about: a project's, or those of all.
-type labelPlace struct {
-	project *app.OpenedProject // nil for all projects
-	path    string
-}
-
-// id is that of the project; 0 for all.
-func (at labelPlace) id() int64 {
-	if at.project == nil {
-		return 0
-	}
-	return at.project.ID
-}
+type labelPlace struct{ place }
 
 // labelPlace reads from the path whose labels the page is about.
 func (h *api) labelPlace(c echo.Context) (labelPlace, error) {
-	if strings.HasPrefix(c.Path(), labelsOfAll) {
-		return labelPlace{path: labelsOfAll}, nil
-	}
-	p, err := h.openProject(c)
-	return labelPlace{project: &p, path: projectURL(p.Name, "labels")}, err
+	at, err := h.place(c, labelsOfAll, "labels")
+	return labelPlace{at}, err
 }
 
 // openLabels is labelPlace for those who may do action on its labels.
@@ -65,10 +50,7 @@ func (h *api) openLabels(c echo.Context, action core.Action) (labelPlace, error)
 	if err != nil {
 		return at, err
 	}
-	if at.project == nil {
-		return at, h.app.Authorize(c.Request().Context(), caller(c), core.ResLabel, action)
-	}
-	return at, h.app.MayInProject(c.Request().Context(), caller(c), core.ProjectRef{ID: at.id()}, core.ResLabel, action)
+	return at, h.mayAt(c, at.place, core.ResLabel, action)
 }
 
 // openLabel returns the label in the path, which must be one of the place.

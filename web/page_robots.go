@@ -42,18 +42,7 @@ func (h *api) robotPages() []page {
 }
 
 // robotPlace is whose robot accounts a page is about.
-type robotPlace struct {
-	project *app.OpenedProject // nil for those of the system
-	path    string
-}
-
-// id is that of the project; 0 for the system.
-func (at robotPlace) id() int64 {
-	if at.project == nil {
-		return 0
-	}
-	return at.project.ID
-}
+type robotPlace struct{ place }
 
 // name is that of the project; "" for the system.
 func (at robotPlace) name() string {
@@ -86,15 +75,11 @@ func (at robotPlace) crumbs(ctx context.Context) []ui.Link {
 // openRobots reads from the path whose robot accounts the page is about, for
 // those who may do action on them.
 func (h *api) openRobots(c echo.Context, action core.Action) (robotPlace, error) {
-	ctx := c.Request().Context()
-	if strings.HasPrefix(c.Path(), systemRobots) {
-		return robotPlace{path: systemRobots}, h.app.Authorize(ctx, caller(c), core.ResRobot, action)
-	}
-	p, err := h.openProject(c)
+	at, err := h.place(c, systemRobots, "robots")
 	if err != nil {
 		return robotPlace{}, err
 	}
-	return robotPlace{&p, projectURL(p.Name, "robots")}, h.app.MayInProject(ctx, caller(c), core.ProjectRef{ID: p.ID}, core.ResRobot, action)
+	return robotPlace{at}, h.mayAt(c, at, core.ResRobot, action)
 }
 
 // openRobot returns the robot account in the path, which must be one of the
