@@ -8,6 +8,7 @@ import (
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/breakwater-registry/breakwater/internal/core"
+	"github.com/breakwater-registry/breakwater/registry/blobs"
 )
 
 // PutArtifact pushes an OCI manifest without a tag, and the blobs that it names,
@@ -38,17 +39,6 @@ func (q *request) putContent(content []byte) error {
 	if err != nil {
 		return err
 	}
-	if known {
-		if linked, err := q.app.LinkExisting(q.ctx(), q.caller, q.repository, blob); linked || err != nil {
-			return err
-		}
-	}
-	generation, written := q.generations.next()
-	defer written()
-	blob.Generation = generation
-	if err := q.blobs.Put(q.ctx(), fileOf(blob), content); err != nil {
-		return err
-	}
-	used, err := q.app.LinkBlob(q.ctx(), q.caller, q.repository, blob)
-	return q.disown(blob, used, err)
+	_, err = q.keep(blob, known, func(f blobs.File) error { return q.blobs.Put(q.ctx(), f, content) })
+	return err
 }

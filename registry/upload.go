@@ -186,33 +186,34 @@ func (q *request) finish(upload *blobs.Upload, want string, known bool) error {
 	if err := upload.Verify(q.ctx(), d); err != nil {
 		return err
 	}
-	if err := q.keep(upload, core.Blob{Digest: want, Size: upload.Size()}, known); err != nil {
+	linked, err := q.keep(core.Blob{Digest: want, Size: upload.Size()}, known, func(f blobs.File) error { return upload.Commit(q.ctx(), f) })
+	if err == nil && linked {
+		err = upload.Discard(q.ctx())
+	}
+	if err != nil {
 		return err
 	}
 	q.created(d)
 	return nil
 }
 
-// keep gives the verified upload to the repository: as a link where the
-// registry has the blob already, else as a file of its own.
-func (q *request) keep(upload *blobs.Upload, blob core.Blob, known bool) error {
+// keep gives a blob whose bytes are here to the repository: as a link where the
+// registry has the blob already, which known says may be, else as a file of its
+// own that write makes.
+func (q *request) keep(blob core.Blob, known bool, write func(blobs.File) error) (linked bool, err error) {
 	if known {
-		linked, err := q.app.LinkExisting(q.ctx(), q.caller, q.repository, blob)
-		if err != nil {
-			return err
-		}
-		if linked {
-			return upload.Discard(q.ctx())
+		if linked, err := q.app.LinkExisting(q.ctx(), q.caller, q.repository, blob); linked || err != nil {
+			return linked, err
 		}
 	}
 	generation, written := q.generations.next()
 	defer written()
 	blob.Generation = generation
-	if err := upload.Commit(q.ctx(), fileOf(blob)); err != nil {
-		return err
+	if err := write(fileOf(blob)); err != nil {
+		return false, err
 	}
 	used, err := q.app.LinkBlob(q.ctx(), q.caller, q.repository, blob)
-	return q.disown(blob, used, err)
+	return false, q.disown(blob, used, err)
 }
 
 // disown removes a file that the database did not take. After an error whose

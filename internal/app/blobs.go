@@ -25,10 +25,8 @@ func (s *session) lease(repositoryID, blobID int64, until time.Time) error {
 // MayPush says, before any content is read, whether the caller may push to the
 // repository. The right is checked again in the transaction that publishes.
 func (a *App) MayPush(ctx context.Context, c core.Caller, repository string) error {
-	return a.view(ctx, c, func(s *session) error {
-		_, err := s.pushable(repository)
-		return err
-	})
+	_, err := a.MayPushBlob(ctx, c, repository, "")
+	return err
 }
 
 // MayPushBlob is MayPush for a client that announces what it pushes: has says
