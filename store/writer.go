@@ -143,11 +143,9 @@ func (s *Store) commitBatch(c *conn, batch []*job) (err error) {
 	var entries []core.JournalEntry
 	good := 0
 	for _, j := range batch {
-		run := runInSavepoint
 		if len(batch) == 1 {
-			run = runAlone
-		}
-		if err := run(c, j, now); err != nil {
+			j.run(c, now) // what it did is rolled back with the transaction
+		} else if err := runInSavepoint(c, j, now); err != nil {
 			return err
 		}
 		if j.err == nil && j.panic == nil {
@@ -183,9 +181,8 @@ func (s *Store) commitBatch(c *conn, batch []*job) (err error) {
 	return err
 }
 
-// runAlone runs the only job of a transaction, which is rolled back when the job
-// fails.
-func runAlone(c *conn, j *job, now time.Time) error {
+// run runs the job and keeps its error or panic.
+func (j *job) run(c *conn, now time.Time) {
 	j.tx = &Tx{conn: c, now: now}
 	func() {
 		defer func() { j.panic = recover() }()
@@ -194,7 +191,6 @@ func runAlone(c *conn, j *job, now time.Time) error {
 	if noSpace(j.err) {
 		j.err = writeError("write", j.err)
 	}
-	return nil
 }
 
 // runInSavepoint runs one job of several. Its own error is the connection's, not
@@ -203,9 +199,7 @@ func runInSavepoint(c *conn, j *job, now time.Time) error {
 	if _, err := c.exec("SAVEPOINT job"); err != nil {
 		return writeError("savepoint", err)
 	}
-	if err := runAlone(c, j, now); err != nil {
-		return err
-	}
+	j.run(c, now)
 	if j.err != nil || j.panic != nil {
 		if _, err := c.exec("ROLLBACK TO SAVEPOINT job"); err != nil {
 			return writeError("rollback", err)
