@@ -59,7 +59,8 @@ var arrows = map[string][]string{
 	// signature gets what it verifies with, and hands back what it found.
 	"trust/signature": {"internal/core"},
 	// testenv is for tests, which are not looked at here: nothing imports it.
-	"internal/testenv": {},
+	"internal/testenv":          {},
+	"internal/testenv/sigstore": {},
 	".": {"internal/app", "internal/auth", "internal/certs", "internal/config", "internal/core", "internal/disk", "internal/httpx",
 		"internal/jobs", "internal/metrics", "internal/seal", "internal/signin", "internal/systemd", "registry", "registry/blobs", "registry/fsck", "registry/gc", "registry/journal", "scanner", "scanner/feeds", "scanner/sbom", "scanner/scandb", "scanner/vulndb", "store", "trust/notary", "trust/signature", "web"},
 }

@@ -2,9 +2,6 @@ package signature_test
 
 import (
 	"crypto/x509"
-	"encoding/base64"
-	"encoding/hex"
-	"encoding/json"
 	"encoding/pem"
 	"fmt"
 	"testing"
@@ -14,13 +11,11 @@ import (
 	protocommon "github.com/sigstore/protobuf-specs/gen/pb-go/common/v1"
 	protodsse "github.com/sigstore/protobuf-specs/gen/pb-go/dsse"
 	protorekor "github.com/sigstore/protobuf-specs/gen/pb-go/rekor/v1"
-	"github.com/sigstore/sigstore-go/pkg/root"
 	"github.com/sigstore/sigstore-go/pkg/sign"
-	"github.com/sigstore/sigstore-go/pkg/testing/ca"
-	"github.com/sigstore/sigstore-go/pkg/tlog"
 	"google.golang.org/protobuf/encoding/protojson"
 
 	"github.com/breakwater-registry/breakwater/internal/core"
+	"github.com/breakwater-registry/breakwater/internal/testenv/sigstore"
 )
 
 const (
@@ -114,59 +109,19 @@ func TestBundleOfAMessageIsNoSignatureOfAnImage(t *testing.T) {
 
 // keyless is a sigstore of our own with its root as an anchor.
 type keyless struct {
-	*ca.VirtualSigstore
+	sigstore.Sigstore
 	root core.TrustAnchor
 }
 
 func newKeyless(t *testing.T) keyless {
 	t.Helper()
-	virtual, err := ca.NewVirtualSigstore()
-	if err != nil {
-		t.Fatal(err)
-	}
-	logs := virtual.RekorLogs()
-	for id, log := range logs { // the id is bytes, not their digits
-		if log.ID, err = hex.DecodeString(id); err != nil {
-			t.Fatal(err)
-		}
-	}
-	// It has no certificate transparency log: its certificates are in none.
-	trusted, err := root.NewTrustedRoot(root.TrustedRootMediaType01, virtual.FulcioCertificateAuthorities(), nil, nil, logs)
-	if err != nil {
-		t.Fatal(err)
-	}
-	text, err := json.Marshal(trusted)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return keyless{virtual, anchor(t, core.TrustAnchor{Type: core.AnchorRoot, Content: string(text)})}
+	own := sigstore.New(t)
+	return keyless{own, anchor(t, core.TrustAnchor{Type: core.AnchorRoot, Content: own.Root})}
 }
 
 func identity(t *testing.T, issuer, subject string, pattern bool) core.TrustAnchor {
 	t.Helper()
 	return anchor(t, core.TrustAnchor{Type: core.AnchorIdentity, Issuer: issuer, Subject: subject, Pattern: pattern})
-}
-
-// entry is the entry of an entity in the log, as a bundle holds it.
-func (k keyless) entry(t *testing.T, entity *ca.TestEntity) *protorekor.TransparencyLogEntry {
-	t.Helper()
-	entries, err := entity.TlogEntries()
-	if err != nil {
-		t.Fatal(err)
-	}
-	e := entries[0].TransparencyLogEntry()
-	promise, err := k.RekorSignPayload(tlog.RekorPayload{Body: base64.StdEncoding.EncodeToString(e.CanonicalizedBody),
-		IntegratedTime: e.IntegratedTime, LogIndex: e.LogIndex, LogID: hex.EncodeToString(e.LogId.KeyId)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var kind struct{ Kind, APIVersion string }
-	if err := json.Unmarshal(e.CanonicalizedBody, &kind); err != nil {
-		t.Fatal(err)
-	}
-	e.InclusionPromise = &protorekor.InclusionPromise{SignedEntryTimestamp: promise}
-	e.KindVersion = &protorekor.KindVersion{Kind: kind.Kind, Version: kind.APIVersion}
-	return e
 }
 
 // bundle is what cosign makes of the statement without a key.
@@ -193,7 +148,7 @@ func (k keyless) bundle(t *testing.T, statement []byte) []byte {
 		MediaType: "application/vnd.dev.sigstore.bundle.v0.3+json",
 		VerificationMaterial: &v1.VerificationMaterial{
 			Content:     &v1.VerificationMaterial_Certificate{Certificate: &protocommon.X509Certificate{RawBytes: material.Certificate().Raw}},
-			TlogEntries: []*protorekor.TransparencyLogEntry{k.entry(t, entity)},
+			TlogEntries: []*protorekor.TransparencyLogEntry{k.Entry(t, entity)},
 		},
 		Content: &v1.Bundle_DsseEnvelope{DsseEnvelope: &protodsse.Envelope{Payload: body, PayloadType: envelope.PayloadType,
 			Signatures: []*protodsse.Signature{{Sig: content.Signature()}}}},
@@ -232,31 +187,8 @@ func TestKeylessBundleOutsideOfTheLog(t *testing.T) {
 // layer is what cosign made without a key before there were bundles.
 func (k keyless) layer(t *testing.T, r repository, payload []byte) core.Descriptor {
 	t.Helper()
-	entity, err := k.Sign(builder, issuer, payload)
-	if err != nil {
-		t.Fatal(err)
-	}
-	material, err := entity.VerificationContent()
-	if err != nil {
-		t.Fatal(err)
-	}
-	content, err := entity.SignatureContent()
-	if err != nil {
-		t.Fatal(err)
-	}
-	entry := k.entry(t, entity)
-	promise, err := json.Marshal(map[string]any{"SignedEntryTimestamp": entry.InclusionPromise.SignedEntryTimestamp, "Payload": map[string]any{
-		"body": base64.StdEncoding.EncodeToString(entry.CanonicalizedBody), "integratedTime": entry.IntegratedTime,
-		"logIndex": entry.LogIndex, "logID": hex.EncodeToString(entry.LogId.KeyId)}})
-	if err != nil {
-		t.Fatal(err)
-	}
 	layer := r.put(simpleSigning, payload)
-	layer.Annotations = map[string]string{
-		"dev.cosignproject.cosign/signature": base64.StdEncoding.EncodeToString(content.Signature()),
-		"dev.sigstore.cosign/certificate":    certificatePEM(material.Certificate()),
-		"dev.sigstore.cosign/bundle":         string(promise),
-	}
+	layer.Annotations = k.Annotations(t, builder, issuer, payload)
 	return layer
 }
 
