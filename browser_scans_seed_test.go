@@ -83,27 +83,10 @@ func importFeed(t *testing.T, srv *testenv.Server, feed string) {
 // awaitAnswer asks until the answer of the API holds the text.
 func awaitAnswer(t *testing.T, srv *testenv.Server, path, want string) {
 	t.Helper()
-	var last string
-	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
-		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, srv.URL+path, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		r.SetBasicAuth(srv.AdminUser, srv.AdminPassword)
-		answer, err := srv.Client.Do(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		body, err := io.ReadAll(answer.Body)
-		answer.Body.Close()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if last = string(body); strings.Contains(last, want) {
-			return
-		}
-	}
-	t.Fatalf("%s never had %s: %s", path, want, last)
+	becomes(t, path+" has "+want, time.Minute, func() bool {
+		body, err := io.ReadAll(srv.Do(t, http.MethodGet, path, srv.AdminUser, srv.AdminPassword, nil).Body)
+		return err == nil && strings.Contains(string(body), want)
+	})
 }
 
 func layerOfFiles(t *testing.T, files map[string]string) v1.Layer {

@@ -20,7 +20,6 @@ func TestMasterKeyFromCredential(t *testing.T) {
 	secret := newMasterKey(t, credentials)
 	options := testenv.ServerOptions{Data: data, Env: []string{"CREDENTIALS_DIRECTORY=" + credentials}}
 	srv := testenv.StartServer(t, options)
-	awaitReady(t, srv, 1) // the first account is there
 	newProject(t, srv, "team", false)
 	offerKey(t, srv)
 	if _, err := os.Stat(filepath.Join(data, "keys", "master")); err == nil {
@@ -42,8 +41,7 @@ func TestMasterKeyFromCredential(t *testing.T) {
 	})
 }
 
-// awaitReady waits until all that begins with the server's n-th start has begun;
-// the listener answers before.
+// awaitReady waits until all that begins with the server's n-th start has begun.
 func awaitReady(t *testing.T, srv *testenv.Server, n int) {
 	t.Helper()
 	becomes(t, "the server is ready", soon, func() bool { return strings.Count(srv.Log(), " msg=ready ") >= n })
@@ -65,19 +63,7 @@ func newMasterKey(t *testing.T, folder string) string {
 // offerKey has the registry make a key for a repository that nobody has signed.
 func offerKey(t *testing.T, srv *testenv.Server) {
 	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, srv.URL+"/v2/"+srv.Addr+"/team/app/_trust/tuf/timestamp.key", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.SetBasicAuth(srv.AdminUser, srv.AdminPassword)
-	answer, err := srv.Client.Do(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer answer.Body.Close()
-	if answer.StatusCode != http.StatusOK {
-		t.Fatalf("timestamp.key = %s", answer.Status)
-	}
+	srv.JSON(t, http.MethodGet, "/v2/"+srv.Addr+"/team/app/_trust/tuf/timestamp.key", srv.AdminUser, srv.AdminPassword, nil, http.StatusOK, nil)
 }
 
 func holdsNoSecret(t *testing.T, folder, secret string) {
