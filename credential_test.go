@@ -41,6 +41,22 @@ func TestMasterKeyFromCredential(t *testing.T) {
 	})
 }
 
+// So does one from the environment.
+func TestMasterKeyFromEnvironment(t *testing.T) {
+	data := filepath.Join(t.TempDir(), "data")
+	secret := newMasterKey(t, t.TempDir())
+	srv := testenv.StartServer(t, testenv.ServerOptions{Data: data, Env: []string{"BREAKWATER_MASTER_KEY=" + secret}})
+	newProject(t, srv, "team", false)
+	offerKey(t, srv)
+	if _, err := os.Stat(filepath.Join(data, "keys", "master")); err == nil {
+		t.Error("a master key is in the data folder, too")
+	}
+	holdsNoSecret(t, data, secret)
+	if strings.Contains(srv.Log(), secret) {
+		t.Error("the log holds the master key")
+	}
+}
+
 // awaitReady waits until all that begins with the server's n-th start has begun.
 func awaitReady(t *testing.T, srv *testenv.Server, n int) {
 	t.Helper()
