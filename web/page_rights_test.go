@@ -325,12 +325,8 @@ func (w *world) openPage(t *testing.T, key string, e pageEntry, v visitor, at pl
 	if e.query != "" {
 		address += "?" + at.fill(e.query)
 	}
-	ctx := t.Context()
-	if strings.HasSuffix(path, "/events") { // which may go on for ever
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, 50*time.Millisecond)
-		defer cancel()
-	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
 	r := httptest.NewRequestWithContext(ctx, method, address, strings.NewReader(at.fill(e.form)))
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	r.Header.Set("Accept", "text/html")
@@ -342,8 +338,20 @@ func (w *world) openPage(t *testing.T, key string, e pageEntry, v visitor, at pl
 		r.Header.Set("Authorization", "Basic bm9ib2R5Om5vYm9keQ==") // pages do not look at it
 	}
 	rec := httptest.NewRecorder()
-	w.handler.ServeHTTP(rec, r)
+	w.handler.ServeHTTP(firstEvent{rec, cancel}, r)
 	return rec
+}
+
+// firstEvent is a reader that goes away once it was sent something: a stream of
+// events may go on for ever.
+type firstEvent struct {
+	*httptest.ResponseRecorder
+	leave func()
+}
+
+func (f firstEvent) Flush() {
+	f.ResponseRecorder.Flush()
+	f.leave()
 }
 
 // fillEscaped is place.fill for a path, where a slash in a value is none of the path's.

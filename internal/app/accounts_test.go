@@ -81,7 +81,7 @@ func (a *accounts) audited(t *testing.T) (rows []string) {
 	t.Helper()
 	a.App.Close() // writes what waits
 	err := a.store.View(t.Context(), func(tx *store.Tx) error {
-		events, err := tx.AuditAfter(0, 100)
+		events, err := tx.AuditAfter(0, 1000)
 		for _, e := range events {
 			result := "ok"
 			if !e.Success {
