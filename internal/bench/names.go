@@ -1,8 +1,8 @@
 package main
 
 import (
+	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -112,26 +112,30 @@ func listing(o options, path string, atLeast int) func(context.Context, *server)
 }
 
 func (c *client) list(ctx context.Context, path string) (n int, err error) {
+	var body bytes.Buffer
 	for path != "" {
 		res, err := c.send(ctx, http.MethodGet, path, "", nil, 0, http.StatusOK)
 		if err != nil {
 			return n, err
 		}
-		var page struct {
-			Tags         []json.RawMessage `json:"tags"`
-			Repositories []json.RawMessage `json:"repositories"`
-		}
-		err = json.NewDecoder(res.Body).Decode(&page)
-		if err != nil {
+		body.Reset()
+		if _, err := body.ReadFrom(res.Body); err != nil {
 			return n, err
 		}
 		if err := res.Body.Close(); err != nil {
 			return n, err
 		}
-		n += len(page.Tags) + len(page.Repositories)
+		n += countNames(body.Bytes())
 		path = next(res.Header.Get("Link"))
 	}
 	return n, nil
+}
+
+// countNames counts the strings in the one array of a list. It does not parse
+// them: that would take longer than the server takes to make them.
+func countNames(body []byte) int {
+	_, array, _ := bytes.Cut(body, []byte("["))
+	return bytes.Count(array, []byte{'"'}) / 2
 }
 
 // next reads the path of the next page from a Link header (RFC 8288).
