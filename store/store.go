@@ -30,8 +30,9 @@ type Store struct {
 	readers chan *conn
 	held    []*conn // all connections
 	jobs    chan *job
+	writer  chan *conn    // holds the connection that writes while nobody does
 	stop    chan struct{} // closed when no more work is taken
-	ended   chan struct{} // closed when the writer has done its last
+	ended   chan struct{} // closed when the last job has been done
 	closing sync.Once
 }
 
@@ -60,7 +61,7 @@ func createPrivate(path string) error {
 }
 
 func open(ctx context.Context, d dialect, writeDSN, readDSN string, journal Journal) (_ *Store, err error) {
-	s := &Store{dialect: d, journal: journal, jobs: make(chan *job, maxBatch), stop: make(chan struct{}), ended: make(chan struct{})}
+	s := &Store{dialect: d, journal: journal, jobs: make(chan *job, maxBatch), writer: make(chan *conn, 1), stop: make(chan struct{}), ended: make(chan struct{})}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.closePools())
@@ -88,7 +89,7 @@ func open(ctx context.Context, d dialect, writeDSN, readDSN string, journal Jour
 	if err := s.fillReaders(ctx); err != nil {
 		return nil, err
 	}
-	go s.runWriter(writer)
+	s.writer <- writer
 	return s, nil
 }
 
@@ -111,7 +112,7 @@ func (s *Store) fillReaders(ctx context.Context) error {
 func (s *Store) Close() (err error) {
 	s.closing.Do(func() {
 		close(s.stop)
-		<-s.ended
+		s.finish(<-s.writer)
 		for range cap(s.readers) {
 			<-s.readers
 		}

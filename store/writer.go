@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"time"
@@ -9,7 +10,7 @@ import (
 	"github.com/breakwater-registry/breakwater/internal/core"
 )
 
-// maxBatch bounds how many transactions share one commit.
+// maxBatch bounds how many transactions share one commit, and how many wait.
 const maxBatch = 64
 
 // job is one Update on its way through the writer.
@@ -24,7 +25,7 @@ type job struct {
 // Update runs fn in a write transaction and returns when it is durable.
 // Transactions that wait at the same time are committed together, each in a
 // savepoint of its own, so that one failing leaves the others alone. fn must
-// not call View or Update.
+// not call View or Update, and may run on another caller's goroutine.
 func (s *Store) Update(ctx context.Context, fn func(*Tx) error) error {
 	j := &job{fn: fn, done: make(chan struct{})}
 	select { // alone, because the queue may still have room
@@ -41,15 +42,8 @@ func (s *Store) Update(ctx context.Context, fn func(*Tx) error) error {
 	case <-s.stop:
 		return errClosed
 	}
-	select {
-	case <-j.done:
-	case <-s.ended:
-		// The writer may have answered while it stopped.
-		select {
-		case <-j.done:
-		default:
-			return errClosed
-		}
+	if !s.await(j) {
+		return errClosed
 	}
 	if j.panic != nil {
 		panic(j.panic)
@@ -57,28 +51,43 @@ func (s *Store) Update(ctx context.Context, fn func(*Tx) error) error {
 	return j.err
 }
 
-func (s *Store) runWriter(c *conn) {
-	defer close(s.ended)
-	for {
-		select {
-		case j := <-s.jobs:
-			s.runBatch(c, s.collect(j))
-		case <-s.stop:
-			for {
-				select {
-				case j := <-s.jobs:
-					s.runBatch(c, s.collect(j))
-				default:
-					return
-				}
-			}
-		}
+// await returns when j, which is queued, has been done: false when the store was
+// closed before. Whoever finds the writer's connection free does what is queued.
+// A goroutine for that alone would cost each commit two changes of thread.
+func (s *Store) await(j *job) bool {
+	select {
+	case <-j.done:
+	case c := <-s.writer:
+		s.drain(c)
+	case <-s.ended:
+	}
+	select {
+	case <-j.done:
+		return true
+	default:
+		return false
 	}
 }
 
-// collect takes what has queued up behind first.
-func (s *Store) collect(first *job) []*job {
-	batch := []*job{first}
+// drain does what is queued, as one batch, and gives the connection back.
+func (s *Store) drain(c *conn) {
+	defer func() { s.writer <- c }()
+	if batch := s.collect(); len(batch) > 0 {
+		s.runBatch(c, batch)
+	}
+}
+
+// finish does the last jobs, and no others after them.
+func (s *Store) finish(c *conn) {
+	defer close(s.ended)
+	for batch := s.collect(); len(batch) > 0; batch = s.collect() {
+		s.runBatch(c, batch)
+	}
+}
+
+// collect takes what has queued up, which holds the job of whoever calls.
+func (s *Store) collect() []*job {
+	var batch []*job
 	for len(batch) < maxBatch {
 		select {
 		case j := <-s.jobs:
@@ -90,13 +99,19 @@ func (s *Store) collect(first *job) []*job {
 	return batch
 }
 
+// runBatch does the jobs and tells who waits for them, whatever happens.
 func (s *Store) runBatch(c *conn, batch []*job) {
-	if err := s.commitBatch(c, batch); err != nil {
+	err := errors.New("the database writer was broken off; whether the change was kept is not known")
+	defer func() {
 		for _, j := range batch {
 			if j.err == nil {
 				j.err = err
 			}
+			close(j.done)
 		}
+	}()
+	if err = s.commitBatch(c, batch); err != nil {
+		return
 	}
 	for _, j := range batch {
 		if j.err == nil && j.panic == nil {
@@ -104,7 +119,6 @@ func (s *Store) runBatch(c *conn, batch []*job) {
 				fn()
 			}
 		}
-		close(j.done)
 	}
 }
 
