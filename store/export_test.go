@@ -20,15 +20,15 @@ func (s *Store) SetSchemaVersion(ctx context.Context, version int) error {
 	})
 }
 
+// Readers returns how many connections read.
+func (s *Store) Readers() int { return cap(s.readers.free) }
+
 // Pragma reads a setting of every reader connection.
 func (s *Store) Pragma(name string) ([]string, error) {
 	var all []string
-	for range cap(s.readers) {
-		c := <-s.readers
+	for _, c := range s.readers.idle {
 		var v string
-		err := (&Tx{conn: c}).get("PRAGMA "+name, nil, &v)
-		s.readers <- c
-		if err != nil {
+		if err := (&Tx{conn: c}).get("PRAGMA "+name, nil, &v); err != nil {
 			return nil, fmt.Errorf("pragma %s: %w", name, err)
 		}
 		all = append(all, v)

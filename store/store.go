@@ -27,7 +27,7 @@ type Store struct {
 	write   *sql.DB
 	read    *sql.DB
 	journal Journal
-	readers chan *conn
+	readers *pool
 	held    []*conn // all connections
 	jobs    chan *job
 	writer  chan *conn    // holds the connection that writes while nobody does
@@ -95,14 +95,14 @@ func open(ctx context.Context, d dialect, writeDSN, readDSN string, journal Jour
 
 func (s *Store) fillReaders(ctx context.Context) error {
 	n := max(4, runtime.NumCPU())
-	s.readers = make(chan *conn, n)
+	s.readers = newPool(n)
 	for range n {
 		c, err := newConn(ctx, s.read)
 		if err != nil {
 			return fmt.Errorf("open database reader: %w", err)
 		}
 		s.held = append(s.held, c)
-		s.readers <- c
+		s.readers.put(c)
 	}
 	return nil
 }
@@ -113,9 +113,7 @@ func (s *Store) Close() (err error) {
 	s.closing.Do(func() {
 		close(s.stop)
 		s.finish(<-s.writer)
-		for range cap(s.readers) {
-			<-s.readers
-		}
+		s.readers.drain()
 		err = s.closePools()
 	})
 	return err
@@ -146,8 +144,9 @@ func (s *Store) View(ctx context.Context, fn func(*Tx) error) error {
 	default:
 	}
 	select {
-	case c := <-s.readers:
-		defer func() { s.readers <- c }()
+	case <-s.readers.free:
+		c := s.readers.take()
+		defer s.readers.put(c)
 		return c.view(s.dialect, fn)
 	case <-ctx.Done():
 		return ctx.Err()
