@@ -23,6 +23,28 @@ func (s *Store) SetSchemaVersion(ctx context.Context, version int) error {
 // Readers returns how many connections read.
 func (s *Store) Readers() int { return cap(s.readers.free) }
 
+// WaitsForDisk says whether the commits of the writer do, as the engine sees it.
+func (s *Store) WaitsForDisk(ctx context.Context) (bool, error) {
+	c := <-s.writer
+	defer func() { s.writer <- c }()
+	query := "PRAGMA synchronous"
+	if s.dialect.driver == "pgx" {
+		query = "SHOW synchronous_commit"
+	}
+	var mode string
+	err := c.sql.QueryRowContext(ctx, query).Scan(&mode)
+	return mode == "2" || mode == "on", err
+}
+
+// BatchWaits says whether a batch of such updates would.
+func BatchWaits(relax ...bool) bool {
+	var batch []*job
+	for _, r := range relax {
+		batch = append(batch, &job{relaxed: r})
+	}
+	return !relaxed(batch)
+}
+
 // Pragma reads a setting of every reader connection.
 func (s *Store) Pragma(name string) ([]string, error) {
 	var all []string

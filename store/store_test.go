@@ -109,6 +109,48 @@ func TestNothingIsCommittedWithoutTheJournal(t *testing.T) {
 	})
 }
 
+// A relaxed update does not wait for the disk. Every other one does, also when
+// both are in one batch, and makes what was relaxed durable with it.
+func TestOnlyRelaxedUpdatesDoNotWaitForTheDisk(t *testing.T) {
+	eachEngine(t, func(t *testing.T, s *store.Store, _ *memoryJournal) {
+		waits := func() (waits bool) {
+			waits, err := s.WaitsForDisk(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			return waits
+		}
+		relaxed := func(name string) error {
+			return s.UpdateRelaxed(t.Context(), func(tx *store.Tx) error {
+				_, err := tx.CreateProject(core.Project{Name: name, QuotaHard: -1})
+				return err
+			})
+		}
+		for _, name := range []string{"a", "b"} {
+			if err := relaxed(name); err != nil || waits() {
+				t.Errorf("after relaxed update %s: %v, waits: %v", name, err, waits())
+			}
+		}
+		update(t, s, func(tx *store.Tx) error {
+			_, err := tx.CreateProject(core.Project{Name: "c", QuotaHard: -1})
+			return err
+		})
+		if !waits() {
+			t.Error("a full update after a relaxed one does not wait for the disk")
+		}
+		if store.BatchWaits(true, true) || !store.BatchWaits(true, false) || !store.BatchWaits(false) {
+			t.Error("a batch with a full update must wait for the disk, one without must not")
+		}
+		err := s.UpdateRelaxed(t.Context(), func(tx *store.Tx) error {
+			tx.Record(core.JournalEntry{Op: core.JournalPutTag})
+			return nil
+		})
+		if err == nil {
+			t.Error("a relaxed update may change the images")
+		}
+	})
+}
+
 func TestPanicOfOneUpdateReachesItsCallerOnly(t *testing.T) {
 	eachEngine(t, func(t *testing.T, s *store.Store, _ *memoryJournal) {
 		func() {
@@ -188,6 +230,9 @@ func TestEveryReaderHasThePragmas(t *testing.T) {
 		if err != nil || slices.ContainsFunc(got, func(v string) bool { return v != want }) {
 			t.Errorf("%s = %v, %v, want %s everywhere", name, got, err, want)
 		}
+	}
+	if waits, err := s.WaitsForDisk(t.Context()); err != nil || !waits {
+		t.Errorf("the writer of a new store waits for the disk: %v, %v", waits, err)
 	}
 }
 

@@ -19,6 +19,8 @@ type conn struct {
 	sql   *sql.Conn
 	stmts map[string]*sql.Stmt
 	memo  memo // of a reader
+
+	relaxed bool // of the writer: commits do not wait for the disk
 }
 
 func newConn(ctx context.Context, db *sql.DB) (*conn, error) {
@@ -71,6 +73,23 @@ func (c *conn) exec(query string, args ...any) (int64, error) {
 	}
 	n, err := result.RowsAffected()
 	return n, wrapError(err)
+}
+
+// relax says whether the next transactions wait for the disk. SQLite switches
+// when the statement is prepared, so that it must not be kept.
+func (c *conn) relax(d dialect, relaxed bool) error {
+	if c.relaxed == relaxed {
+		return nil
+	}
+	query := d.durable
+	if relaxed {
+		query = d.relaxed
+	}
+	if _, err := c.sql.ExecContext(background(), query); err != nil {
+		return wrapError(err)
+	}
+	c.relaxed = relaxed
+	return nil
 }
 
 func (c *conn) view(d dialect, fn func(*Tx) error) (err error) {

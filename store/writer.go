@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/breakwater-registry/breakwater/internal/core"
@@ -15,11 +16,12 @@ const maxBatch = 64
 
 // job is one Update on its way through the writer.
 type job struct {
-	fn    func(*Tx) error
-	tx    *Tx
-	err   error
-	panic any
-	done  chan struct{}
+	fn      func(*Tx) error
+	relaxed bool
+	tx      *Tx
+	err     error
+	panic   any
+	done    chan struct{}
 }
 
 // Update runs fn in a write transaction and returns when it is durable.
@@ -27,7 +29,17 @@ type job struct {
 // savepoint of its own, so that one failing leaves the others alone. fn must
 // not call View or Update, and may run on another caller's goroutine.
 func (s *Store) Update(ctx context.Context, fn func(*Tx) error) error {
-	j := &job{fn: fn, done: make(chan struct{})}
+	return s.do(ctx, &job{fn: fn, done: make(chan struct{})})
+}
+
+// UpdateRelaxed is Update for what nobody may rely on yet: it outlives the
+// process at once, but a power cut only with the next Update, whose commit makes
+// all before it durable too. fn must not change the images: it may not Record.
+func (s *Store) UpdateRelaxed(ctx context.Context, fn func(*Tx) error) error {
+	return s.do(ctx, &job{fn: fn, relaxed: true, done: make(chan struct{})})
+}
+
+func (s *Store) do(ctx context.Context, j *job) error {
 	select { // alone, because the queue may still have room
 	case <-s.stop:
 		return errClosed
@@ -144,6 +156,9 @@ func (s *Store) begin(c *conn) error {
 // commitBatch runs the jobs, journals what they did and commits. Its error
 // means that nothing of the batch happened.
 func (s *Store) commitBatch(c *conn, batch []*job) (err error) {
+	if err := c.relax(s.dialect, relaxed(batch)); err != nil {
+		return writeError("prepare", err)
+	}
 	if err := s.begin(c); err != nil {
 		return writeError("begin", err)
 	}
@@ -195,6 +210,11 @@ func (s *Store) commitBatch(c *conn, batch []*job) (err error) {
 	return err
 }
 
+// relaxed says whether nobody of the batch waits for the disk.
+func relaxed(batch []*job) bool {
+	return !slices.ContainsFunc(batch, func(j *job) bool { return !j.relaxed })
+}
+
 // run runs the job and keeps its error or panic.
 func (j *job) run(c *conn, now time.Time) {
 	j.tx = &Tx{conn: c, now: now}
@@ -202,6 +222,9 @@ func (j *job) run(c *conn, now time.Time) {
 		defer func() { j.panic = recover() }()
 		j.err = j.fn(j.tx)
 	}()
+	if j.relaxed && len(j.tx.journal) > 0 {
+		j.err = errors.New("a relaxed update may not change the images")
+	}
 	if noSpace(j.err) {
 		j.err = writeError("write", j.err)
 	}

@@ -88,6 +88,13 @@ func (a *App) update(ctx context.Context, c core.Caller, fn func(*session) error
 	return a.result(c, err)
 }
 
+// lease is update for a change that only lets a push go on: a power cut may undo
+// it until the manifest that the push ends with, or any other update, is durable.
+func (a *App) lease(ctx context.Context, c core.Caller, fn func(*session) error) error {
+	err := a.store.UpdateRelaxed(ctx, func(tx *store.Tx) error { return a.in(tx, c, fn) })
+	return a.result(c, err)
+}
+
 func (a *App) in(tx *store.Tx, c core.Caller, fn func(*session) error) error {
 	s, err := a.session(tx, c)
 	if err != nil {

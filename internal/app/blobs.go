@@ -129,7 +129,7 @@ func (a *App) StatBlob(ctx context.Context, c core.Caller, repository, digest st
 	if err != nil || !renew {
 		return blob.Blob, err
 	}
-	err = a.update(ctx, c, func(s *session) (err error) {
+	err = a.lease(ctx, c, func(s *session) (err error) {
 		if blob, err = s.pullableBlob(repository, digest, !s.pushing(repository)); err != nil {
 			return err
 		}
@@ -140,11 +140,11 @@ func (a *App) StatBlob(ctx context.Context, c core.Caller, repository, digest st
 
 // LinkBlob lets the repository use a blob whose bytes the caller has proven to
 // hold by uploading them: the live file when there is one, else file, which
-// must be durable. used says whether file was taken; otherwise it is garbage.
+// must be durable. The link is a lease until a manifest uses the blob. used says whether file was taken; otherwise it is garbage.
 // A zero generation of file means that there is none: CodeNotFound then tells
 // that no live file exists either.
 func (a *App) LinkBlob(ctx context.Context, c core.Caller, repository string, file core.Blob) (used bool, err error) {
-	err = a.update(ctx, c, func(s *session) error {
+	err = a.lease(ctx, c, func(s *session) error {
 		project, err := s.pushable(repository)
 		if err != nil {
 			return err
@@ -192,7 +192,7 @@ func (s *session) checkQuota(project core.Project, file core.Blob) error {
 // Its error is CodeNotFound when it may not or the blob is not there, and the
 // client must upload instead; CodeUnauthorized asks for a token for both.
 func (a *App) MountBlob(ctx context.Context, c core.Caller, repository, from, digest string) error {
-	return a.update(ctx, c, func(s *session) error {
+	return a.lease(ctx, c, func(s *session) error {
 		project, err := s.pushable(repository)
 		if err != nil {
 			return err
