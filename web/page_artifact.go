@@ -211,7 +211,7 @@ func childRows(ctx context.Context, a app.OpenedArtifact) []ui.ChildRow {
 			row.Name, row.Attached = i18n.T(ctx, "artifact.attestation"), true
 			row.Scan = ui.ScanView{State: ui.ScanNotMeant}
 		case child.Platform != nil:
-			row.Name = child.Platform.OS + "/" + strings.TrimPrefix(platformName(child.Platform), child.Platform.OS+"/")
+			row.Name = child.Platform.String()
 		default:
 			row.Name = i18n.T(ctx, "artifact.no-platform")
 		}

@@ -72,7 +72,7 @@ func reportURL(a app.OpenedArtifact, reference string) string {
 func (h *api) fillReport(c echo.Context, a app.OpenedArtifact, report app.OpenedReport, view *ui.ReportView) error {
 	ctx := c.Request().Context()
 	filter := readReportFilter(c.QueryParams())
-	all := findingsOnce(report.Vulnerabilities)
+	all := report.Vulnerabilities
 	selected := filter.apply(report)
 	steps, err := h.layerSteps(c, a)
 	if err != nil {
@@ -84,7 +84,7 @@ func (h *api) fillReport(c echo.Context, a app.OpenedArtifact, report app.Opened
 	shown := selected[min(len(selected), int(min(q.Offset(), math.MaxInt32))):]
 	shown = shown[:min(len(shown), reportRows)]
 	view.Total, view.OS, view.Packages = int64(len(all)), report.OS, int64(report.Packages)
-	view.Findings = mapAll(shown, func(v core.Vulnerability) ui.FindingRow { return findingRow(view.Path, v, report.Allowed[v.CVE]) })
+	view.Findings = mapAll(shown, func(v core.Vulnerability) ui.FindingRow { return findingRow(ctx, view.Path, report, v) })
 	view.Pager = pager(view.Path, values, q, len(shown), int64(len(selected)))
 	view.Filter, view.Severity, view.Show, view.Package, view.Sort = filter.text, filter.severity, filter.show, filter.pkg, filter.sort
 	view.Shows, view.Severities = reportSegments(ctx, view.Path, values), severityOptions(ctx)
@@ -115,9 +115,10 @@ func (h *api) layerSteps(c echo.Context, a app.OpenedArtifact) (map[string]layer
 	return known, nil
 }
 
-func findingRow(path string, v core.Vulnerability, allowed bool) ui.FindingRow {
-	return ui.FindingRow{Href: path + "/" + url.PathEscape(v.CVE), CVE: v.CVE, Severity: v.Severity, KEV: v.KEV, Allowed: allowed,
-		Text: core.Clip(strings.Join(strings.Fields(v.Description), " "), 160), Package: v.Package, Version: v.Version, Fixed: v.Fixed, Score: v.Score, EPSS: v.EPSS}
+func findingRow(ctx context.Context, path string, r app.OpenedReport, v core.Vulnerability) ui.FindingRow {
+	return ui.FindingRow{Href: path + "/" + url.PathEscape(v.CVE), CVE: v.CVE, Severity: v.Severity, KEV: v.KEV, Allowed: r.Allowed[v.CVE],
+		Text: core.Clip(strings.Join(strings.Fields(v.Description), " "), 160), Package: v.Package, Version: v.Version, Fixed: v.Fixed, Score: v.Score, EPSS: v.EPSS,
+		Platforms: platformsText(ctx, r.ScanReport, v)}
 }
 
 func reportSegments(ctx context.Context, path string, values url.Values) []ui.Link {
@@ -209,7 +210,7 @@ func (h *api) findingPage(c echo.Context) error {
 		return err
 	}
 	var found []core.Vulnerability
-	for _, v := range findingsOnce(report.Vulnerabilities) {
+	for _, v := range report.Vulnerabilities {
 		if v.CVE == cve {
 			found = append(found, v)
 		}
@@ -221,7 +222,7 @@ func (h *api) findingPage(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	view := findingView(ctx, found, report.Allowed[cve], steps)
+	view := findingView(ctx, report, found, steps)
 	view.Head, view.Back = h.artifactHead(ctx, a, reference, tabReport), reportURL(a, reference)
 	if project := a.Repository.Project; project.Rights.May(core.ResProject, core.ActUpdate) {
 		view.Allow = projectURL(project.Name, "policies", "allowlist") + "?add=" + url.QueryEscape(cve)
@@ -229,9 +230,9 @@ func (h *api) findingPage(c echo.Context) error {
 	return h.showArtifact(c, http.StatusOK, a, reference, ui.Finding(view))
 }
 
-func findingView(ctx context.Context, found []core.Vulnerability, allowed bool, steps map[string]layerStep) ui.FindingView {
+func findingView(ctx context.Context, r app.OpenedReport, found []core.Vulnerability, steps map[string]layerStep) ui.FindingView {
 	worst := slices.MaxFunc(found, func(a, b core.Vulnerability) int { return int(a.Severity - b.Severity) })
-	view := ui.FindingView{CVE: worst.CVE, Severity: worst.Severity, KEV: worst.KEV, Allowed: allowed, Text: core.Clip(worst.Description, 20_000)}
+	view := ui.FindingView{CVE: worst.CVE, Severity: worst.Severity, KEV: worst.KEV, Allowed: r.Allowed[worst.CVE], Text: core.Clip(worst.Description, 20_000)}
 	add := func(key, value string, mono bool) {
 		if value != "" {
 			view.Facts = append(view.Facts, ui.Fact{Label: i18n.T(ctx, "report."+key), Value: value, Mono: mono})
@@ -259,7 +260,7 @@ func findingView(ctx context.Context, found []core.Vulnerability, allowed bool, 
 		}
 		step := steps[v.Layer]
 		view.Packages = append(view.Packages, ui.AffectedRow{Package: v.Package, Version: v.Version, Arch: v.Arch, Fixed: v.Fixed, Place: core.Clip(v.Place, 200),
-			Layer: v.Layer, Step: step.number, Command: core.Clip(step.command, 400)})
+			Layer: v.Layer, Step: step.number, Command: core.Clip(step.command, 400), Platforms: platformsText(ctx, r.ScanReport, v)})
 	}
 	return view
 }

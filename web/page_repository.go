@@ -192,14 +192,7 @@ func platformsOf(a app.Artifact) []string {
 // platformName is a platform without its system where that is Linux, which
 // goes without saying.
 func platformName(p *core.Platform) string {
-	name := p.Architecture
-	if p.Variant != "" {
-		name += "/" + p.Variant
-	}
-	if p.OS != "linux" && p.OS != "" {
-		name = p.OS + "/" + name
-	}
-	return name
+	return strings.TrimPrefix(p.String(), "linux/")
 }
 
 // kindOf names what an artifact is, where that is no plain image.

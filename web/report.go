@@ -2,6 +2,7 @@ package web
 
 import (
 	"cmp"
+	"context"
 	"encoding/csv"
 	"io"
 	"net/url"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/breakwater-registry/breakwater/internal/app"
 	"github.com/breakwater-registry/breakwater/internal/core"
+	"github.com/breakwater-registry/breakwater/web/ui/i18n"
 )
 
 // reportFilter selects and orders the findings of one report; its zero value
@@ -77,7 +79,7 @@ func (f reportFilter) takes(v core.Vulnerability, allowed bool) bool {
 // in it come the worst first.
 func (f reportFilter) apply(r app.OpenedReport) []core.Vulnerability {
 	var selected []core.Vulnerability
-	for _, v := range findingsOnce(r.Vulnerabilities) {
+	for _, v := range r.Vulnerabilities {
 		if f.takes(v, r.Allowed[v.CVE]) {
 			selected = append(selected, v)
 		}
@@ -103,22 +105,41 @@ func falseFirst(a, b bool) int {
 	return 1
 }
 
-// findingsOnce leaves out what the platforms of an index have alike.
-func findingsOnce(all []core.Vulnerability) []core.Vulnerability {
-	type key struct{ cve, name, pkg, version, fixed, place string }
-	seen := make(map[key]bool, len(all))
-	once := make([]core.Vulnerability, 0, len(all))
-	for _, v := range all {
-		k := key{v.CVE, v.Name, v.Package, v.Version, v.Fixed, v.Place}
-		if !seen[k] {
-			seen[k] = true
-			once = append(once, v)
+// platformNames are the platforms of the images that have the finding. One of
+// an index that tells none stands by its digest.
+func platformNames(r core.ScanReport, v core.Vulnerability) []string {
+	var names []string
+	for _, image := range r.Images {
+		name := image.Platform.String()
+		if name == "" && len(r.Images) > 1 {
+			name = image.Digest
+		}
+		if name != "" && slices.Contains(v.Images, image.Digest) && !slices.Contains(names, name) {
+			names = append(names, name)
 		}
 	}
-	return once
+	return names
 }
 
-var reportColumns = []string{"repository", "digest", "cve", "severity", "package", "version", "fixed_version", "cvss_v3_score", "cvss_v3_vector",
+// platformsText says which platforms of an index have the finding; of one image
+// that goes without saying.
+func platformsText(ctx context.Context, r core.ScanReport, v core.Vulnerability) string {
+	switch names := platformNames(r, v); {
+	case len(r.Images) < 2:
+		return ""
+	case len(v.Images) == len(r.Images):
+		return i18n.T(ctx, "report.all-platforms")
+	case len(names) > maxPlatforms:
+		return i18n.N(ctx, "report.more-platforms", int64(len(names)-maxPlatforms), strings.Join(names[:maxPlatforms], ", "))
+	default:
+		return strings.Join(names, ", ")
+	}
+}
+
+// maxPlatforms is how many platforms a finding is shown with.
+const maxPlatforms = 4
+
+var reportColumns = []string{"repository", "digest", "platforms", "cve", "severity", "package", "version", "fixed_version", "cvss_v3_score", "cvss_v3_vector",
 	"epss", "kev", "allowlisted", "layer", "path", "source", "advisory", "published", "links", "description"}
 
 // writeReportCSV writes the findings as RFC 4180, with the column names first.
@@ -128,7 +149,7 @@ func writeReportCSV(w io.Writer, repository string, r app.OpenedReport, findings
 		return err
 	}
 	for _, v := range findings {
-		cells := []string{repository, r.Fact.Digest, v.CVE, v.Severity.String(), v.Package, v.Version, v.Fixed, decimal(v.Score), v.Vector,
+		cells := []string{repository, r.Fact.Digest, strings.Join(platformNames(r.ScanReport, v), " "), v.CVE, v.Severity.String(), v.Package, v.Version, v.Fixed, decimal(v.Score), v.Vector,
 			decimal(v.EPSS), strconv.FormatBool(v.KEV), strconv.FormatBool(r.Allowed[v.CVE]), v.Layer, v.Place, v.Source, v.Name, day(v.Issued),
 			strings.Join(v.Links, " "), v.Description}
 		for i := range cells {

@@ -13,12 +13,11 @@ import (
 func someReport() app.OpenedReport {
 	dpkg := "var/lib/dpkg/status"
 	return app.OpenedReport{Fact: core.ScanFact{Status: core.ScanSuccess, Digest: "sha256:a"}, Allowed: map[string]bool{"CVE-2": true},
-		ScanReport: core.ScanReport{Vulnerabilities: []core.Vulnerability{
+		ScanReport: core.ScanReport{Images: []core.ReportedImage{{Digest: "sha256:a", Platform: &core.Platform{OS: "linux", Architecture: "amd64"}}}, Vulnerabilities: []core.Vulnerability{
 			{CVE: "CVE-1", Severity: core.SeverityLow, Package: "openssl", Version: "3.0.1", Fixed: "3.0.9", Layer: "l1", Place: dpkg, EPSS: 0.9},
 			{CVE: "CVE-2", Severity: core.SeverityHigh, Package: "openssl", Version: "3.0.1", Fixed: "3.0.10", Layer: "l1", Place: dpkg, Score: 7.5},
-			{CVE: "CVE-2", Severity: core.SeverityHigh, Package: "openssl", Version: "3.0.1", Fixed: "3.0.10", Layer: "other", Place: dpkg, Score: 7.5},
 			{CVE: "CVE-3", Severity: core.SeverityCritical, Package: "lodash", Version: "4.17.4", Fixed: "4.17.12", Layer: "l2", Place: "nodejs:app/node_modules", KEV: true},
-			{CVE: "CVE-4", Severity: core.SeverityMedium, Package: "=cmd()", Version: "1", Layer: "l2", Place: dpkg, Description: "Bad \"quotes\",\nlines"},
+			{CVE: "CVE-4", Severity: core.SeverityMedium, Package: "=cmd()", Version: "1", Layer: "l2", Place: dpkg, Images: []string{"sha256:a"}, Description: "Bad \"quotes\",\nlines"},
 		}}}
 }
 
@@ -52,7 +51,7 @@ func TestReportIsFiltered(t *testing.T) {
 // An update reaches the highest version that its findings name, and the
 // packages of the distribution come before those of the application.
 func TestUpdates(t *testing.T) {
-	list := updates(findingsOnce(someReport().Vulnerabilities), map[string]layerStep{"l1": {1, ""}, "l2": {2, ""}})
+	list := updates(someReport().Vulnerabilities, map[string]layerStep{"l1": {1, ""}, "l2": {2, ""}})
 	if len(list) != 2 || list[0].pkg != "openssl" || list[0].to != "3.0.10" || list[0].tally.Total() != 2 || list[0].application ||
 		list[1].pkg != "lodash" || !list[1].application || list[1].tally.KEV != 1 {
 		t.Errorf("updates = %+v", list)
@@ -65,13 +64,13 @@ func TestReportCSVIsHarmless(t *testing.T) {
 	if err := writeReportCSV(&b, "p/app", report, readReportFilter(url.Values{"show": {"unfixed"}}).apply(report)); err != nil {
 		t.Fatal(err)
 	}
-	if want := `p/app,sha256:a,CVE-4,Medium,'=cmd(),1,,,,,false,false,l2,var/lib/dpkg/status,,,,,"Bad ""quotes"",` + "\nlines\"\n"; !strings.HasSuffix(b.String(), want) {
+	if want := `p/app,sha256:a,linux/amd64,CVE-4,Medium,'=cmd(),1,,,,,false,false,l2,var/lib/dpkg/status,,,,,"Bad ""quotes"",` + "\nlines\"\n"; !strings.HasSuffix(b.String(), want) {
 		t.Errorf("CSV = %s", b.String())
 	}
 }
 
 func TestAPIShowsWhatIsExploited(t *testing.T) {
-	text, err := json.Marshal(newVulnerabilityJSON("sha256:a")(core.Vulnerability{CVE: "CVE-1", EPSS: 0.94, KEV: true, Score: 9.8}))
+	text, err := json.Marshal(newVulnerabilityJSON(core.ScanReport{})(core.Vulnerability{CVE: "CVE-1", EPSS: 0.94, KEV: true, Score: 9.8}))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -35,7 +35,8 @@ type vulnerabilityJSON struct {
 	Severity        string         `json:"severity"`
 	Description     string         `json:"description"`
 	Links           []string       `json:"links"`
-	ArtifactDigests []string       `json:"artifact_digests"`
+	ArtifactDigests []string       `json:"artifact_digests"`    // of an index those of the images in it
+	Platforms       []string       `json:"platforms,omitempty"` // ours: of those images
 	PreferredCVSS   *cvssJSON      `json:"preferred_cvss,omitempty"`
 	CWEIDs          []string       `json:"cwe_ids"`
 	Vendor          map[string]any `json:"vendor_attributes"`
@@ -46,10 +47,10 @@ type cvssJSON struct {
 	VectorV3 string  `json:"vector_v3"`
 }
 
-func newVulnerabilityJSON(digest string) func(core.Vulnerability) vulnerabilityJSON {
+func newVulnerabilityJSON(r core.ScanReport) func(core.Vulnerability) vulnerabilityJSON {
 	return func(v core.Vulnerability) vulnerabilityJSON {
 		shown := vulnerabilityJSON{ID: v.CVE, Package: v.Package, Version: v.Version, FixVersion: v.Fixed, Severity: v.Severity.String(),
-			Description: v.Description, Links: orEmpty(v.Links), ArtifactDigests: []string{digest}, CWEIDs: []string{}}
+			Description: v.Description, Links: orEmpty(v.Links), ArtifactDigests: v.Images, Platforms: platformNames(r, v), CWEIDs: []string{}}
 		if v.Score > 0 {
 			shown.PreferredCVSS = &cvssJSON{v.Score, v.Vector}
 		}
@@ -74,24 +75,21 @@ func (h *api) getVulnerabilities(c echo.Context) error {
 	if err != nil {
 		return err
 	}
+	report, err := h.app.OpenReport(c.Request().Context(), caller(c), repository, reference)
+	if err != nil {
+		return err
+	}
 	if c.QueryParam("format") == "csv" {
-		report, err := h.app.OpenReport(c.Request().Context(), caller(c), repository, reference)
-		if err != nil {
-			return err
-		}
 		return sendReportCSV(c, repository, report)
 	}
 	wanted, err := reportType(c)
 	if err != nil {
 		return err
 	}
-	report, fact, err := h.app.VulnerabilityReport(c.Request().Context(), caller(c), repository, reference)
-	if err != nil {
-		return err
-	}
+	fact := report.Fact
 	body := reportJSON{GeneratedAt: fact.ScannedAt, Artifact: reportArtifactJSON{repository, fact.Digest}, Scanner: scannerOf(fact.Engine),
 		Severity: fact.Severity().String(), OS: report.OS, Packages: report.Packages, FeedGeneration: fact.Feed,
-		Vulnerabilities: mapAll(report.Vulnerabilities, newVulnerabilityJSON(fact.Digest))}
+		Vulnerabilities: mapAll(report.Vulnerabilities, newVulnerabilityJSON(report.ScanReport))}
 	if report.MatchedAt.After(body.GeneratedAt) {
 		body.GeneratedAt = report.MatchedAt
 	}

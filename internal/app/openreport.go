@@ -6,33 +6,84 @@ import (
 	"github.com/breakwater-registry/breakwater/internal/core"
 )
 
-// OpenedReport is the report of an artifact as a page shows it.
+// maxIndexReports bounds how many images of an index are in its report.
+const maxIndexReports = 20
+
+// OpenedReport is the report of an artifact, of an index that of all the images
+// in it, with what the project does not count.
 type OpenedReport struct {
 	core.ScanReport
 	Fact    core.ScanFact
 	Allowed map[string]bool // the vulnerabilities that do not count in the project now
 }
 
-// OpenReport is VulnerabilityReport with what the project does not count.
+// OpenReport returns the report of an artifact. CodeNotFound when there is none
+// yet; where the scan was no success, it has no vulnerabilities.
 func (a *App) OpenReport(ctx context.Context, c core.Caller, full, reference string) (opened OpenedReport, err error) {
-	if opened.ScanReport, opened.Fact, err = a.VulnerabilityReport(ctx, c, full, reference); err != nil {
-		return opened, err
-	}
-	opened.Allowed = map[string]bool{}
 	err = a.view(ctx, c, func(s *session) error {
 		project, _, err := s.repository(full, core.ResArtifactAddition, core.ActRead)
 		if err != nil {
 			return err
 		}
+		found, err := s.find(full, reference)
+		if err != nil {
+			return err
+		}
 		list, err := s.allowlistOf(project)
-		for _, f := range opened.Fact.Findings {
-			if list.Allows(f.CVE, s.Now()) {
-				opened.Allowed[f.CVE] = true
-			}
+		if err != nil {
+			return err
+		}
+		if opened, err = s.reportOf(found, list); err == nil && opened.Fact.Status == "" {
+			err = core.Errorf(core.CodeNotFound, "there is no vulnerability report of %s; scan it first", core.Clip(reference, 160))
 		}
 		return err
 	})
+	if err != nil {
+		return opened, err
+	}
+	return opened, a.readReports(ctx, &opened)
+}
+
+// reportOf is what is known of the artifact's report without the scanner: its
+// vulnerabilities are missing.
+func (s *session) reportOf(artifact core.Artifact, list core.CVEAllowlist) (opened OpenedReport, err error) {
+	state, err := s.scanState(artifact)
+	if err != nil {
+		return opened, err
+	}
+	opened.Fact, opened.Digest, opened.Allowed = state.Fact, artifact.Digest, map[string]bool{}
+	for _, f := range opened.Fact.Findings {
+		if list.Allows(f.CVE, s.Now()) {
+			opened.Allowed[f.CVE] = true
+		}
+	}
+	known, err := s.ManifestPullFacts(artifact.ID, false)
+	if known.Platform == nil {
+		known.Platform = artifact.Platform // no index tells that of an image of its own
+	}
+	opened.Images = imagesWithin(known)
 	return opened, err
+}
+
+// readReports adds what the scanner found in the images of a report.
+func (a *App) readReports(ctx context.Context, opened *OpenedReport) error {
+	engine, err := a.scanning()
+	if err != nil || opened.Fact.Status != core.ScanSuccess {
+		return err
+	}
+	var parts []core.ScanReport
+	for _, image := range opened.Images[:min(len(opened.Images), maxIndexReports)] {
+		part, err := engine.Report(ctx, image.Digest)
+		if core.IsNotFound(err) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		parts = append(parts, part)
+	}
+	opened.Join(parts...)
+	return nil
 }
 
 // allowlistOf is the allowlist that counts in the project, whether or not it

@@ -9,61 +9,6 @@ import (
 	"github.com/breakwater-registry/breakwater/store"
 )
 
-// maxIndexReports bounds how many images of an index are in its report.
-const maxIndexReports = 20
-
-// VulnerabilityReport returns the report of an artifact, of an index that of all
-// the images in it. CodeNotFound when there is none yet.
-func (a *App) VulnerabilityReport(ctx context.Context, c core.Caller, full, reference string) (report core.ScanReport, fact core.ScanFact, err error) {
-	engine, err := a.scanning()
-	if err != nil {
-		return report, fact, err
-	}
-	var digests []string
-	err = a.view(ctx, c, func(s *session) error {
-		if _, _, err := s.repository(full, core.ResArtifactAddition, core.ActRead); err != nil {
-			return err
-		}
-		found, err := s.find(full, reference)
-		if err != nil {
-			return err
-		}
-		state, err := s.scanState(found)
-		if err != nil {
-			return err
-		}
-		if fact = state.Fact; fact.Status == "" {
-			return core.Errorf(core.CodeNotFound, "there is no vulnerability report of %s; scan it first", core.Clip(reference, 160))
-		}
-		known, err := s.ManifestPullFacts(found.ID, false)
-		digests = platforms(known)
-		return err
-	})
-	if err != nil || fact.Status != core.ScanSuccess {
-		return report, fact, err
-	}
-	report.Digest = fact.Digest
-	for _, digest := range digests[:min(len(digests), maxIndexReports)] {
-		part, err := engine.Report(ctx, digest)
-		if core.IsNotFound(err) {
-			continue
-		}
-		if err != nil {
-			return report, fact, err
-		}
-		report = joinReports(report, part)
-	}
-	return report, fact, nil
-}
-
-// joinReports adds the report of one image in an index to those of others.
-func joinReports(sum, part core.ScanReport) core.ScanReport {
-	part.Digest = sum.Digest
-	part.Packages += sum.Packages
-	part.Vulnerabilities = append(sum.Vulnerabilities, part.Vulnerabilities...)
-	return part
-}
-
 // VulnerabilitySearch selects vulnerabilities and the images they are in.
 type VulnerabilitySearch struct {
 	core.VulnerabilityQuery

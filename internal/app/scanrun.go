@@ -118,18 +118,20 @@ func (a *App) imagesIn(ctx context.Context, digest string) (digests []string, er
 		}
 		facts, err := tx.ManifestPullFacts(found[0].ID, false)
 		if err == nil {
-			digests = platforms(facts)
+			for _, image := range imagesWithin(facts) {
+				digests = append(digests, image.Digest)
+			}
 		}
 		return err
 	})
 	return digests, err
 }
 
-// platforms lists the images within.
-func platforms(f store.PullFacts) (digests []string) {
+// imagesWithin lists the images of an index, or the one that there is.
+func imagesWithin(f store.PullFacts) (images []core.ReportedImage) {
 	if !f.Index {
 		if f.Kind == core.KindImage {
-			return []string{f.Digest}
+			return []core.ReportedImage{{Digest: f.Digest, Platform: f.Platform}}
 		}
 		return nil
 	}
@@ -137,9 +139,9 @@ func platforms(f store.PullFacts) (digests []string) {
 		if runsNowhere(child.Platform) {
 			continue
 		}
-		digests = append(digests, platforms(child)...)
+		images = append(images, imagesWithin(child)...)
 	}
-	return digests
+	return images
 }
 
 // many scans all images of a project, of a repository or of the registry.

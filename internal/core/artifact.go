@@ -2,6 +2,8 @@ package core
 
 import (
 	"regexp"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -43,6 +45,18 @@ type Platform struct {
 	OSVersion    string   `json:"os.version,omitempty"`
 	OSFeatures   []string `json:"os.features,omitempty"`
 	Variant      string   `json:"variant,omitempty"`
+}
+
+// maxPlatformName bounds the name of a platform, which comes with what is pushed.
+const maxPlatformName = 80
+
+// String is the name of the platform, such as linux/arm64/v8.
+func (p *Platform) String() string {
+	if p == nil {
+		return ""
+	}
+	parts := slices.DeleteFunc([]string{p.OS, p.Architecture, p.Variant}, func(part string) bool { return part == "" })
+	return Clip(strings.Join(parts, "/"), maxPlatformName)
 }
 
 // Child is one entry of an index.

@@ -1,6 +1,9 @@
 package core
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // The resources of scanning in the whole registry, in Harbor's words.
 const (
@@ -11,12 +14,42 @@ const (
 // ScanReport is the whole report of an image, of which ScanFact is the gist.
 type ScanReport struct {
 	Digest          string
-	Feed            string    // generation of the vulnerability data
-	IndexedAt       time.Time // when the layers were read
-	MatchedAt       time.Time // when it was last matched with the data
-	OS              string    // pretty name of the distribution, empty for none
-	Packages        int       // in the image
+	Images          []ReportedImage // it is about: those of an index, or the one
+	Feed            string          // generation of the vulnerability data
+	IndexedAt       time.Time       // when the layers were read
+	MatchedAt       time.Time       // when it was last matched with the data
+	OS              string          // pretty name of the distribution, empty for none
+	Packages        int             // in the image
 	Vulnerabilities []Vulnerability
+}
+
+// ReportedImage is an image that a report is about.
+type ReportedImage struct {
+	Digest   string
+	Platform *Platform // nil where nothing tells it
+}
+
+// Join adds the reports of images. What several of them have alike is in it
+// once, with the images that have it.
+func (r *ScanReport) Join(parts ...ScanReport) {
+	type key struct{ cve, name, pkg, version, fixed, place string }
+	known := map[key]int{}
+	for _, part := range parts {
+		r.Feed, r.IndexedAt, r.MatchedAt, r.OS = part.Feed, part.IndexedAt, part.MatchedAt, part.OS
+		r.Packages += part.Packages
+		for _, v := range part.Vulnerabilities {
+			k := key{v.CVE, v.Name, v.Package, v.Version, v.Fixed, v.Place}
+			i, ok := known[k]
+			if !ok {
+				i = len(r.Vulnerabilities)
+				known[k] = i
+				r.Vulnerabilities = append(r.Vulnerabilities, v)
+			}
+			if in := &r.Vulnerabilities[i].Images; !slices.Contains(*in, part.Digest) {
+				*in = append(*in, part.Digest)
+			}
+		}
+	}
 }
 
 // Vulnerability is one vulnerability of one package of an image.
@@ -36,9 +69,10 @@ type Vulnerability struct {
 	Package        string
 	Version        string
 	Arch           string
-	Fixed          string // the version without it, empty when there is none
-	Layer          string // digest of the layer that brought the package, empty when unknown
-	Place          string // the package database or file that names the package
+	Fixed          string   // the version without it, empty when there is none
+	Layer          string   // digest of the layer that brought the package, empty when unknown
+	Place          string   // the package database or file that names the package
+	Images         []string // digests of those of the report's images that have it
 }
 
 // ImageVulnerability is a vulnerability and the image it is in.

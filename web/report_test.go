@@ -1,0 +1,115 @@
+package web_test
+
+import (
+	"context"
+	"encoding/json"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/breakwater-registry/breakwater/internal/core"
+	"github.com/breakwater-registry/breakwater/store"
+)
+
+// reports is a scanner with a report for each image.
+type reports struct {
+	scans
+	found map[string][]core.Vulnerability
+}
+
+func (r reports) Report(_ context.Context, digest string) (core.ScanReport, error) {
+	return core.ScanReport{Digest: digest, Vulnerabilities: slices.Clone(r.found[digest])}, nil
+}
+
+// scanned gives each of the images the findings, as a scan does.
+func (w *world) scanned(t *testing.T, found map[string][]core.Vulnerability) {
+	t.Helper()
+	w.app.UseScanner(reports{found: found})
+	err := w.store.Update(t.Context(), func(tx *store.Tx) error {
+		for digest, list := range found {
+			fact := core.ScanFact{Digest: digest, Status: core.ScanSuccess}
+			for _, v := range list {
+				fact.Findings = append(fact.Findings, core.Finding{CVE: v.CVE, Severity: v.Severity})
+			}
+			if err := tx.SetScanFact(fact); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// pushIndex pushes an index of images under a tag, by their platforms as JSON.
+func (w *world) pushIndex(t *testing.T, p place, tag string, images map[string]string) string {
+	t.Helper()
+	var entries []string
+	for _, platform := range slices.Sorted(maps.Keys(images)) {
+		entries = append(entries, `{"mediaType":"`+manifestType+`","digest":"`+images[platform]+`","size":1,"platform":`+platform+`}`)
+	}
+	const kind = "application/vnd.oci.image.index.v1+json"
+	body := `{"schemaVersion":2,"mediaType":"` + kind + `","manifests":[` + strings.Join(entries, ",") + `]}`
+	rec := w.send(t, w.sysadmin, http.MethodPut, "/v2/"+p.values["repository"]+"/manifests/"+tag, kind, body)
+	if rec.Code != http.StatusCreated {
+		t.Fatalf("push of an index = %d %s", rec.Code, rec.Body)
+	}
+	return digestOf(body)
+}
+
+const (
+	onAMD      = `{"os":"linux","architecture":"amd64"}`
+	onARM      = `{"os":"linux","architecture":"arm64","variant":"v8"}`
+	onNothing  = `{"os":"unknown","architecture":"unknown"}` // an attestation
+	multiPath  = "/repositories/app/artifacts/multi"
+	ofVulnsAPI = multiPath + "/additions/vulnerabilities"
+)
+
+// newMulti is a world with an image for two platforms, of which one alone has
+// the second finding. Its parts are amd and arm.
+func newMulti(t *testing.T) (w *world, amd, arm string) {
+	t.Helper()
+	w = newWorld(t, nil)
+	amd, arm = w.own.values["reference"], w.pushManifest(t, w.sysadmin, w.own, "arm", "")
+	attestation := w.pushManifest(t, w.sysadmin, w.own, "attestation", "")
+	w.pushIndex(t, w.own, "multi", map[string]string{onAMD: amd, onARM: arm, onNothing: attestation})
+	both := core.Vulnerability{CVE: "CVE-2026-1", Severity: core.SeverityHigh, Package: "=cmd()", Version: "1", Fixed: "2", Description: "a \"bug\""}
+	one := core.Vulnerability{CVE: "CVE-2026-2", Severity: core.SeverityLow, Package: "curl", Version: "8"}
+	w.scanned(t, map[string][]core.Vulnerability{amd: {both}, arm: {both, one}, attestation: {one}})
+	return w, amd, arm
+}
+
+// The report of an index tells which of its images have a finding.
+func TestReportOfAnIndexNamesPlatforms(t *testing.T) {
+	w, amd, arm := newMulti(t)
+	s := &server{handler: w.handler, app: w.app}
+	var answer map[string]struct {
+		Vulnerabilities []struct {
+			ID        string
+			Digests   []string `json:"artifact_digests"`
+			Platforms []string
+		}
+	}
+	rec := s.do(t, http.MethodGet, "/api/v2.0/projects/own-project"+ofVulnsAPI, "admin", nil, http.StatusOK)
+	if err := json.Unmarshal(rec.Body.Bytes(), &answer); err != nil {
+		t.Fatal(err)
+	}
+	for _, report := range answer {
+		if list := report.Vulnerabilities; len(list) != 2 || !slices.Equal(slices.Sorted(slices.Values(list[0].Digests)), slices.Sorted(slices.Values([]string{amd, arm}))) ||
+			!slices.Equal(slices.Sorted(slices.Values(list[0].Platforms)), []string{"linux/amd64", "linux/arm64/v8"}) ||
+			list[1].ID != "CVE-2026-2" || !slices.Equal(list[1].Digests, []string{arm}) || !slices.Equal(list[1].Platforms, []string{"linux/arm64/v8"}) {
+			t.Errorf("the report has %+v", list)
+		}
+	}
+	b := s.browser(t, "admin")
+	page := b.get(t, "/projects/own-project"+multiPath+"/vulnerabilities").want(200, "CVE-2026-1", "all platforms", "linux/arm64/v8")
+	for _, other := range []*screen{page.click("CVE-2026-2").want(200, "Affected packages", "linux/arm64/v8"),
+		b.get(t, "/projects/own-project/repositories/app/artifacts/arm/vulnerabilities").want(200, "CVE-2026-1")} {
+		if strings.Contains(other.text(), "all platforms") {
+			t.Errorf("%s speaks of all platforms", other.path)
+		}
+	}
+}
