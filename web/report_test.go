@@ -2,9 +2,11 @@ package web_test
 
 import (
 	"context"
+	"encoding/csv"
 	"encoding/json"
 	"maps"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -112,4 +114,65 @@ func TestReportOfAnIndexNamesPlatforms(t *testing.T) {
 			t.Errorf("%s speaks of all platforms", other.path)
 		}
 	}
+}
+
+// csvRows reads an answer as a file of CSV.
+func csvRows(t *testing.T, rec *httptest.ResponseRecorder, name string) (rows []map[string]string) {
+	t.Helper()
+	if kind := rec.Header().Get("Content-Type"); rec.Code != http.StatusOK || kind != "text/csv; charset=utf-8" {
+		t.Fatalf("%d, %s\n%s", rec.Code, kind, rec.Body)
+	}
+	if got := rec.Header().Get("Content-Disposition"); got != `attachment; filename="`+name+`"` {
+		t.Errorf("disposition = %s", got)
+	}
+	cells, err := csv.NewReader(rec.Body).ReadAll()
+	if err != nil || len(cells) == 0 {
+		t.Fatalf("%v, %v", cells, err)
+	}
+	for _, line := range cells[1:] {
+		row := map[string]string{}
+		for i, column := range cells[0] {
+			row[column] = line[i]
+		}
+		rows = append(rows, row)
+	}
+	return rows
+}
+
+// The findings of an artifact are a file for those who may see them, in which a
+// spreadsheet finds no formula.
+func TestReportCSV(t *testing.T) {
+	w, _, _ := newMulti(t)
+	s := &server{handler: w.handler, app: w.app}
+	const file = ofVulnsAPI + "?format=csv"
+	rows := csvRows(t, s.do(t, http.MethodGet, "/api/v2.0/projects/own-project"+file, "guest", nil, http.StatusOK), "vulnerabilities.csv")
+	if len(rows) != 2 {
+		t.Fatalf("rows = %v", rows)
+	}
+	for column, want := range map[string]string{"repository": "own-project/app", "digest": w.digestOfTag(t, "multi"), "platforms": "linux/amd64 linux/arm64/v8",
+		"cve": "CVE-2026-1", "severity": "High", "package": "'=cmd()", "version": "1", "fixed_version": "2", "kev": "false", "allowlisted": "false", "description": `a "bug"`} {
+		if got := rows[0][column]; got != want {
+			t.Errorf("%s = %q, want %q", column, got, want)
+		}
+	}
+	if rows[1]["cve"] != "CVE-2026-2" || rows[1]["platforms"] != "linux/arm64/v8" {
+		t.Errorf("the second row is %v", rows[1])
+	}
+	page := "/projects/own-project" + multiPath + "/vulnerabilities/csv?severity=low"
+	if rows := csvRows(t, s.browser(t, "guest").send(t, http.MethodGet, page, ""), "vulnerabilities.csv"); len(rows) != 1 || rows[0]["cve"] != "CVE-2026-2" {
+		t.Errorf("at the browser, the low ones are %v", rows)
+	}
+	s.do(t, http.MethodGet, "/api/v2.0/projects/own-project"+file, "", nil, http.StatusUnauthorized)
+	s.do(t, http.MethodGet, "/api/v2.0/projects/own-project"+file, "stranger", nil, http.StatusForbidden)
+	s.do(t, http.MethodGet, "/api/v2.0/projects/own-project/repositories/app/artifacts/sibling-v1/additions/vulnerabilities?format=csv", "guest", nil, http.StatusNotFound)
+}
+
+// digestOfTag is the digest that a tag of the own project names.
+func (w *world) digestOfTag(t *testing.T, tag string) string {
+	t.Helper()
+	a, err := w.app.Artifact(t.Context(), system, w.own.values["repository"], tag)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a.Digest
 }
