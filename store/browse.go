@@ -12,6 +12,7 @@ var (
 	byPush   = ordering{columns: []field{{"manifest.pushed_at", intField}, {"manifest.id", intField}}, descending: true}
 	byAge    = ordering{columns: []field{{"audit.id", intField}}, descending: true}
 	byTag    = ordering{columns: []field{{"tag.name", textField}}}
+	byImage  = ordering{columns: []field{{"repository.name", textField}, {"manifest.id", intField}}}
 )
 
 // RepositoryPage reads one page of the published repositories of a project.
@@ -53,6 +54,19 @@ func (tx *Tx) ArtifactPage(repositoryID int64, f core.ArtifactFilter, w core.Win
 	}
 	return windowPage(tx, s, artifactColumns, artifactSource, byPush, w, scanArtifact,
 		func(a core.Artifact) []any { return []any{micros(a.PushedAt), a.ID} })
+}
+
+// ImagePage reads one page of the images and indexes of a project that stand for
+// themselves, by repository; latest selects the last pushed one of each.
+func (tx *Tx) ImagePage(projectID int64, latest bool, w core.Window) ([]core.Artifact, core.Ends, error) {
+	s := &selection{}
+	s.where("repository.project_id = ?", projectID)
+	s.where(isImage)
+	if latest {
+		s.where(isLatest(isImage))
+	}
+	return windowPage(tx, s, artifactColumns, artifactSource, byImage, w, scanArtifact,
+		func(a core.Artifact) []any { return []any{a.Repository, a.ID} })
 }
 
 // TagPage reads one page of the tags of a repository whose names contain text,

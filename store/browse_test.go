@@ -227,3 +227,41 @@ func BenchmarkArtifactPage(b *testing.B) {
 		})
 	}
 }
+
+// The images of a project are those that stand for themselves, in whatever
+// repository.
+func TestImagesByPosition(t *testing.T) {
+	eachEngine(t, func(t *testing.T, s *store.Store, _ *memoryJournal) {
+		p := shelf(t, s)
+		newManifest(t, s, p, "p/c", "last")
+		update(t, s, func(tx *store.Tx) error {
+			repository, err := tx.RepositoryByName("p/c")
+			if err != nil {
+				return err
+			}
+			chart := core.Artifact{RepositoryID: repository.ID, Digest: "chart", Kind: "CHART"}
+			if chart.Blob.ID, err = tx.CreateBlob(core.Blob{Digest: "chart", Generation: 1}); err != nil {
+				return err
+			}
+			_, err = tx.CreateManifest(chart)
+			return err
+		})
+		for latest, want := range map[bool]string{false: "old index loose last", true: "index loose last"} {
+			got := walk(t, func(w core.Window) (digests []string, ends core.Ends, err error) {
+				w.Size = 2
+				err = s.View(t.Context(), func(tx *store.Tx) error {
+					list, e, err := tx.ImagePage(p, latest, w)
+					for _, a := range list {
+						digests = append(digests, a.Digest)
+					}
+					ends = e
+					return err
+				})
+				return digests, ends, err
+			})
+			if strings.Join(got, " ") != want {
+				t.Errorf("latest %t: %v, want %s", latest, got, want)
+			}
+		}
+	})
+}

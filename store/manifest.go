@@ -206,7 +206,15 @@ const (
 	hasTag     = "EXISTS (SELECT 1 FROM tag WHERE tag.manifest_id = manifest.id AND tag.signs = '')"
 	isArtifact = "(" + hasTag + " OR (manifest.subject = '' AND NOT EXISTS (SELECT 1 FROM manifest_child c WHERE c.child_id = manifest.id)" +
 		" AND NOT EXISTS (SELECT 1 FROM tag WHERE tag.manifest_id = manifest.id)))"
+	isImage = isArtifact + " AND manifest.kind = '" + core.KindImage + "'"
 )
+
+// isLatest is that a manifest is the last pushed one in its repository of those
+// that meet the condition.
+func isLatest(condition string) string {
+	return "manifest.id = (SELECT manifest.id FROM manifest WHERE manifest.repository_id = repository.id AND " + condition +
+		" ORDER BY manifest.pushed_at DESC, manifest.id DESC LIMIT 1)"
+}
 
 // Artifacts lists the artifacts of a repository: by default the newest first.
 // The filter tags selects those with such a tag.
@@ -222,8 +230,7 @@ func (tx *Tx) ProjectArtifacts(projectID int64, tagged *bool, latest bool, q cor
 	s := &selection{fields: artifactFields}
 	s.where("repository.project_id = ?", projectID)
 	if latest {
-		s.where("manifest.id = (SELECT manifest.id FROM manifest WHERE manifest.repository_id = repository.id AND " + isArtifact +
-			" ORDER BY manifest.pushed_at DESC, manifest.id DESC LIMIT 1)")
+		s.where(isLatest(isArtifact))
 	}
 	return tx.artifacts(s, tagged, q)
 }

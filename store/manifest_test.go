@@ -31,7 +31,7 @@ func shelf(t *testing.T, s *store.Store) (project int64) {
 			if err != nil {
 				return err
 			}
-			a := core.Artifact{RepositoryID: repository, Digest: m.digest}
+			a := core.Artifact{RepositoryID: repository, Digest: m.digest, Kind: core.KindImage}
 			a.Subject = m.subject
 			if a.Blob.ID, err = tx.CreateBlob(core.Blob{Digest: m.digest, Generation: 1}); err != nil {
 				return err

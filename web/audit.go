@@ -7,7 +7,6 @@ import (
 	"io"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -119,12 +118,7 @@ func (h *api) writeExport(c echo.Context, filters []core.Filter) error {
 		}
 		return write(rows)
 	})
-	if err != nil && response.Committed {
-		h.deps.Log.ErrorContext(c.Request().Context(), "an export of the audit log was cut off", "error", err)
-		// The one way to tell the client that rows are missing.
-		panic(http.ErrAbortHandler)
-	}
-	return err
+	return h.cutOff(c, "an export of the audit log", err)
 }
 
 // newJSONLWriter writes each row as Harbor's JSON on a line of its own.
@@ -156,34 +150,15 @@ func newCSVWriter(w io.Writer) auditWriter {
 			}
 			header = nil
 		}
-		for _, row := range rows {
-			if err := out.Write(auditCells(row)); err != nil {
-				return err
-			}
-		}
-		out.Flush()
-		return out.Error()
+		return writeRows(out, mapAll(rows, auditCells)...)
 	}
 }
 
 func auditCells(e core.AuditEvent) []string {
 	number := func(n int64) string { return strconv.FormatInt(n, 10) }
-	cells := []string{
+	return []string{
 		number(e.ID), e.Time.Format(time.RFC3339Nano), e.Actor, e.Username, e.Operation, e.ResourceType, e.Resource,
 		number(e.ProjectID), e.Digest, e.Origin.Address, e.Origin.Client, e.Origin.RequestID,
 		strconv.FormatBool(e.Success), e.Description, number(e.Repeats), e.Hash,
 	}
-	for i := range cells {
-		cells[i] = neutral(cells[i])
-	}
-	return cells
-}
-
-// neutral keeps a spreadsheet from running a cell as a formula: user names and
-// user agents are chosen by strangers.
-func neutral(cell string) string {
-	if cell != "" && strings.ContainsRune("=+-@\t\r\n", rune(cell[0])) {
-		return "'" + cell
-	}
-	return cell
 }

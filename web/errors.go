@@ -121,3 +121,13 @@ func newEnvelope(code, message string) envelope {
 func wantsChallenge(r *http.Request) bool {
 	return r.Header.Get("X-Requested-With") == "" && !strings.EqualFold(r.Header.Get("Sec-Fetch-Site"), "same-origin")
 }
+
+// cutOff is the end of an answer of many parts. An error after its begin breaks
+// the connection: that is the one way to tell the client that rows are missing.
+func (h *api) cutOff(c echo.Context, what string, err error) error {
+	if err != nil && c.Response().Committed {
+		h.deps.Log.ErrorContext(c.Request().Context(), what+" was cut off", "error", err)
+		panic(http.ErrAbortHandler)
+	}
+	return err
+}

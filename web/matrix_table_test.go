@@ -129,6 +129,8 @@ var table = map[string]entry{
 	"GET /projects/:project_name_or_id/logs":          {rule: project(core.ResLog, core.ActList)},
 	"GET /projects/:project_name_or_id/auditlog-exts": {rule: project(core.ResLog, core.ActList)},
 
+	"GET /projects/:project_name_or_id/vulnerabilities/export": {rule: project(core.ResExportCVE, core.ActCreate)},
+
 	"GET /users":                                  {rule: systemWide(core.ResUser, core.ActList)},
 	"POST /users":                                 {rule: systemWide(core.ResUser, core.ActCreate), body: newUser(``), want: 201},
 	"POST /users #system admin":                   {rule: rule{scope: sysadmins}, body: newUser(`,"sysadmin_flag":true`), want: 201},

@@ -166,6 +166,9 @@ func (h *api) repositoriesView(c echo.Context, p app.OpenedProject) (view ui.Rep
 	if p.Rights.May(core.ResScan, core.ActCreate) && len(list) > 0 {
 		view.Scan = projectURL(p.Name, "scan")
 	}
+	if p.Rights.May(core.ResExportCVE, core.ActCreate) && len(list) > 0 {
+		view.Export = &ui.ExportView{Path: projectURL(p.Name, "vulnerabilities", "csv"), Severities: severityOptions(ctx), Shows: showOptions(ctx)}
+	}
 	view.Run, err = h.scanRun(c, p, "")
 	return view, "", err
 }

@@ -1,7 +1,7 @@
 package web
 
 import (
-	"bytes"
+	"cmp"
 	"context"
 	"math"
 	"net/http"
@@ -27,6 +27,7 @@ func (h *api) reportPages() []page {
 		{method: http.MethodGet, path: artifactPage + "/vulnerabilities/:cve", handle: h.findingPage},
 		{method: http.MethodGet, path: artifactPage + "/sbom", handle: h.sbomPage},
 		{method: http.MethodPost, path: artifactPage + "/sbom", handle: h.makeSBOMPage},
+		{method: http.MethodGet, path: projectPage + "/vulnerabilities/csv", handle: h.exportFindingsPage},
 	}
 }
 
@@ -125,15 +126,18 @@ func reportSegments(ctx context.Context, path string, values url.Values) []ui.Li
 	current := values.Get("show")
 	defer values.Set("show", current)
 	var links []ui.Link
-	for _, show := range reportShows {
-		values.Set("show", show)
-		key := show
-		if key == "" {
-			key = "all"
-		}
-		links = append(links, ui.Link{Href: withQuery(path, values), Label: i18n.T(ctx, "report.show."+key), Current: show == current})
+	for _, show := range showOptions(ctx) {
+		values.Set("show", show.Value)
+		links = append(links, ui.Link{Href: withQuery(path, values), Label: show.Label, Current: show.Value == current})
 	}
 	return links
+}
+
+func showOptions(ctx context.Context) (options []ui.Option) {
+	for _, show := range reportShows {
+		options = append(options, ui.Option{Value: show, Label: i18n.T(ctx, "report.show."+cmp.Or(show, "all"))})
+	}
+	return options
 }
 
 func severityOptions(ctx context.Context) []ui.Option {
@@ -269,27 +273,6 @@ func findingView(ctx context.Context, r app.OpenedReport, found []core.Vulnerabi
 func webAddress(link string) bool {
 	u, err := url.Parse(link)
 	return err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != ""
-}
-
-func (h *api) reportCSVPage(c echo.Context) error {
-	a, _, report, err := h.openReport(c)
-	if err != nil {
-		return err
-	}
-	return sendReportCSV(c, a.Repository.Name, report)
-}
-
-// sendReportCSV answers with the findings that the query selects, as a file.
-func sendReportCSV(c echo.Context, repository string, report app.OpenedReport) error {
-	if report.Fact.Status != core.ScanSuccess {
-		return core.Errorf(core.CodeNotFound, "the image in %s has no vulnerability report; scan it first", repository)
-	}
-	var buf bytes.Buffer
-	if err := writeReportCSV(&buf, repository, report, readReportFilter(c.QueryParams()).apply(report)); err != nil {
-		return err
-	}
-	c.Response().Header().Set(echo.HeaderContentDisposition, `attachment; filename="vulnerabilities.csv"`)
-	return c.Blob(http.StatusOK, "text/csv; charset=utf-8", buf.Bytes())
 }
 
 func (h *api) sbomPage(c echo.Context) error {

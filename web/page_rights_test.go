@@ -199,6 +199,7 @@ var pageTable = map[string]pageEntry{
 	"GET /admin/signatures":                 {rule: systemWide(core.ResConfiguration, core.ActRead)},
 
 	"GET " + anArtifact + "/vulnerabilities":      {rule: project(core.ResArtifact, core.ActRead)},
+	"GET " + aProject + "/vulnerabilities/csv":    {rule: project(core.ResExportCVE, core.ActCreate)},
 	"GET " + anArtifact + "/vulnerabilities/csv":  {rule: project(core.ResArtifact, core.ActRead)},
 	"GET " + anArtifact + "/vulnerabilities/:cve": {rule: project(core.ResArtifact, core.ActRead), values: map[string]string{"cve": "CVE-2026-7"}},
 	"GET " + anArtifact + "/sbom":                 {rule: project(core.ResArtifact, core.ActRead)},

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/csv"
-	"io"
 	"net/url"
 	"slices"
 	"strconv"
@@ -139,28 +138,19 @@ func platformsText(ctx context.Context, r core.ScanReport, v core.Vulnerability)
 // maxPlatforms is how many platforms a finding is shown with.
 const maxPlatforms = 4
 
-var reportColumns = []string{"repository", "digest", "platforms", "cve", "severity", "package", "version", "fixed_version", "cvss_v3_score", "cvss_v3_vector",
+var reportColumns = []string{"repository", "tags", "digest", "platforms", "cve", "severity", "package", "version", "fixed_version", "cvss_v3_score", "cvss_v3_vector",
 	"epss", "kev", "allowlisted", "layer", "path", "source", "advisory", "published", "links", "description"}
 
-// writeReportCSV writes the findings as RFC 4180, with the column names first.
-func writeReportCSV(w io.Writer, repository string, r app.OpenedReport, findings []core.Vulnerability) error {
-	out := csv.NewWriter(w)
-	if err := out.Write(reportColumns); err != nil {
-		return err
-	}
-	for _, v := range findings {
-		cells := []string{repository, r.Fact.Digest, strings.Join(platformNames(r.ScanReport, v), " "), v.CVE, v.Severity.String(), v.Package, v.Version, v.Fixed, decimal(v.Score), v.Vector,
-			decimal(v.EPSS), strconv.FormatBool(v.KEV), strconv.FormatBool(r.Allowed[v.CVE]), v.Layer, v.Place, v.Source, v.Name, day(v.Issued),
-			strings.Join(v.Links, " "), v.Description}
-		for i := range cells {
-			cells[i] = neutral(cells[i])
-		}
-		if err := out.Write(cells); err != nil {
-			return err
-		}
-	}
-	out.Flush()
-	return out.Error()
+// writeFindings writes rows of the report's findings, in the columns of
+// reportColumns.
+func writeFindings(out *csv.Writer, r app.OpenedReport, findings []core.Vulnerability) error {
+	tags := strings.Join(mapAll(r.Tags, func(t core.Tag) string { return t.Name }), " ")
+	rows := mapAll(findings, func(v core.Vulnerability) []string {
+		return []string{r.Repository, tags, r.Digest, strings.Join(platformNames(r.ScanReport, v), " "), v.CVE, v.Severity.String(), v.Package, v.Version, v.Fixed,
+			decimal(v.Score), v.Vector, decimal(v.EPSS), strconv.FormatBool(v.KEV), strconv.FormatBool(r.Allowed[v.CVE]), v.Layer, v.Place, v.Source, v.Name,
+			day(v.Issued), strings.Join(v.Links, " "), v.Description}
+	})
+	return writeRows(out, rows...)
 }
 
 // layerStep is the step of the build that made a layer.

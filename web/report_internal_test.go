@@ -1,6 +1,7 @@
 package web
 
 import (
+	"encoding/csv"
 	"encoding/json"
 	"net/url"
 	"strings"
@@ -12,8 +13,8 @@ import (
 
 func someReport() app.OpenedReport {
 	dpkg := "var/lib/dpkg/status"
-	return app.OpenedReport{Fact: core.ScanFact{Status: core.ScanSuccess, Digest: "sha256:a"}, Allowed: map[string]bool{"CVE-2": true},
-		ScanReport: core.ScanReport{Images: []core.ReportedImage{{Digest: "sha256:a", Platform: &core.Platform{OS: "linux", Architecture: "amd64"}}}, Vulnerabilities: []core.Vulnerability{
+	return app.OpenedReport{Repository: "p/app", Tags: []core.Tag{{Name: "v1"}, {Name: "v2"}}, Fact: core.ScanFact{Status: core.ScanSuccess}, Allowed: map[string]bool{"CVE-2": true},
+		ScanReport: core.ScanReport{Digest: "sha256:a", Images: []core.ReportedImage{{Digest: "sha256:a", Platform: &core.Platform{OS: "linux", Architecture: "amd64"}}}, Vulnerabilities: []core.Vulnerability{
 			{CVE: "CVE-1", Severity: core.SeverityLow, Package: "openssl", Version: "3.0.1", Fixed: "3.0.9", Layer: "l1", Place: dpkg, EPSS: 0.9},
 			{CVE: "CVE-2", Severity: core.SeverityHigh, Package: "openssl", Version: "3.0.1", Fixed: "3.0.10", Layer: "l1", Place: dpkg, Score: 7.5},
 			{CVE: "CVE-3", Severity: core.SeverityCritical, Package: "lodash", Version: "4.17.4", Fixed: "4.17.12", Layer: "l2", Place: "nodejs:app/node_modules", KEV: true},
@@ -61,10 +62,10 @@ func TestUpdates(t *testing.T) {
 func TestReportCSVIsHarmless(t *testing.T) {
 	var b strings.Builder
 	report := someReport()
-	if err := writeReportCSV(&b, "p/app", report, readReportFilter(url.Values{"show": {"unfixed"}}).apply(report)); err != nil {
+	if err := writeFindings(csv.NewWriter(&b), report, readReportFilter(url.Values{"show": {"unfixed"}}).apply(report)); err != nil {
 		t.Fatal(err)
 	}
-	if want := `p/app,sha256:a,linux/amd64,CVE-4,Medium,'=cmd(),1,,,,,false,false,l2,var/lib/dpkg/status,,,,,"Bad ""quotes"",` + "\nlines\"\n"; !strings.HasSuffix(b.String(), want) {
+	if want := `p/app,v1 v2,sha256:a,linux/amd64,CVE-4,Medium,'=cmd(),1,,,,,false,false,l2,var/lib/dpkg/status,,,,,"Bad ""quotes"",` + "\nlines\"\n"; !strings.HasSuffix(b.String(), want) {
 		t.Errorf("CSV = %s", b.String())
 	}
 }

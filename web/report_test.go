@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/csv"
 	"encoding/json"
+	"errors"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -19,9 +20,13 @@ import (
 type reports struct {
 	scans
 	found map[string][]core.Vulnerability
+	fails string // digest of an image
 }
 
 func (r reports) Report(_ context.Context, digest string) (core.ScanReport, error) {
+	if digest == r.fails {
+		return core.ScanReport{}, errors.New("the disk is gone")
+	}
 	return core.ScanReport{Digest: digest, Vulnerabilities: slices.Clone(r.found[digest])}, nil
 }
 
@@ -149,7 +154,7 @@ func TestReportCSV(t *testing.T) {
 	if len(rows) != 2 {
 		t.Fatalf("rows = %v", rows)
 	}
-	for column, want := range map[string]string{"repository": "own-project/app", "digest": w.digestOfTag(t, "multi"), "platforms": "linux/amd64 linux/arm64/v8",
+	for column, want := range map[string]string{"repository": "own-project/app", "tags": "multi", "digest": w.digestOfTag(t, "multi"), "platforms": "linux/amd64 linux/arm64/v8",
 		"cve": "CVE-2026-1", "severity": "High", "package": "'=cmd()", "version": "1", "fixed_version": "2", "kev": "false", "allowlisted": "false", "description": `a "bug"`} {
 		if got := rows[0][column]; got != want {
 			t.Errorf("%s = %q, want %q", column, got, want)
@@ -175,4 +180,71 @@ func (w *world) digestOfTag(t *testing.T, tag string) string {
 		t.Fatal(err)
 	}
 	return a.Digest
+}
+
+// The findings of all images of a project are one file: image by image, for
+// those who may export, and audited.
+func TestProjectFindingsCSV(t *testing.T) {
+	w, amd, arm := newMulti(t)
+	tool := w.own.with("tool", map[string]string{"repository_name": "tool"})
+	complete(&tool)
+	w.pushAll(t, w.sysadmin, &tool)
+	newest, older := w.pushManifest(t, w.sysadmin, tool, "newest", ""), tool.values["reference"]
+	bug := core.Vulnerability{CVE: "CVE-2026-3", Severity: core.SeverityCritical, Package: "zlib", Version: "1", Fixed: "2"}
+	both := core.Vulnerability{CVE: "CVE-2026-1", Severity: core.SeverityHigh, Package: "=cmd()", Version: "1", Fixed: "2"}
+	one := core.Vulnerability{CVE: "CVE-2026-2", Severity: core.SeverityLow, Package: "curl", Version: "8"}
+	w.scanned(t, map[string][]core.Vulnerability{amd: {both}, arm: {both, one}, older: {bug, one}, newest: {one}})
+	s := &server{handler: w.handler, app: w.app}
+	const path = "/api/v2.0/projects/own-project/vulnerabilities/export"
+	for query, want := range map[string]string{
+		"": "app:v1 CVE-2026-1, app:arm CVE-2026-1, app:arm CVE-2026-2, app:multi CVE-2026-1, app:multi CVE-2026-2, " +
+			"tool:v1 CVE-2026-3, tool:v1 CVE-2026-2, tool:newest CVE-2026-2",
+		"?latest_in_repository=true":      "app:multi CVE-2026-1, app:multi CVE-2026-2, tool:newest CVE-2026-2",
+		"?severity=critical":              "tool:v1 CVE-2026-3",
+		"?show=fixable&package=zlib":      "tool:v1 CVE-2026-3",
+		"?show=unfixed&severity=critical": "",
+	} {
+		var got []string
+		for _, row := range csvRows(t, s.do(t, http.MethodGet, path+query, "developer", nil, http.StatusOK), "vulnerabilities.csv") {
+			got = append(got, strings.TrimPrefix(row["repository"], "own-project/")+":"+row["tags"]+" "+row["cve"])
+		}
+		if strings.Join(got, ", ") != want {
+			t.Errorf("%q exports %v\nwant %s", query, got, want)
+		}
+	}
+	page := s.browser(t, "developer").get(t, "/projects/own-project").want(200, "Export findings")
+	if form := page.role("button", "Export CSV"); form == nil {
+		t.Error("the page offers no export")
+	}
+	if rows := csvRows(t, s.browser(t, "developer").send(t, http.MethodGet, "/projects/own-project/vulnerabilities/csv?severity=critical", ""), "vulnerabilities.csv"); len(rows) != 1 {
+		t.Errorf("at the browser, the critical ones are %v", rows)
+	}
+	if rows := csvRows(t, s.do(t, http.MethodGet, "/api/v2.0/projects/bare-project/vulnerabilities/export", "developer", nil, http.StatusOK), "vulnerabilities.csv"); len(rows) != 0 {
+		t.Errorf("an empty project has %v", rows)
+	}
+	for user, want := range map[string]int{"": http.StatusUnauthorized, "guest": http.StatusForbidden, "stranger": http.StatusForbidden} {
+		s.do(t, http.MethodGet, path, user, nil, want)
+	}
+	if text := s.browser(t, "guest").get(t, "/projects/own-project").want(200, "app").text(); strings.Contains(text, "Export findings") {
+		t.Error("a guest is offered the export")
+	}
+	w.app.Close() // what waits is written
+	rows, _, err := w.app.AuditLog(t.Context(), w.sysadmin.caller(), core.Query{Page: 1, PageSize: 10, Filters: []core.Filter{{Field: "operation", Values: []string{"export"}}}})
+	if err != nil || len(rows) != 2 || !slices.ContainsFunc(rows, func(e core.AuditEvent) bool {
+		return e.Username == "developer" && e.Resource == "own-project" && e.ResourceType == "export-cve" && e.ProjectID == w.own.id
+	}) {
+		t.Errorf("the audit log has %+v, %v", rows, err)
+	}
+}
+
+// An export that fails on its way does not look whole.
+func TestFindingsThatAreCutOff(t *testing.T) {
+	w, _, arm := newMulti(t)
+	w.app.UseScanner(reports{fails: arm})
+	defer func() {
+		if got := recover(); got != http.ErrAbortHandler {
+			t.Errorf("the connection is not broken: %v", got)
+		}
+	}()
+	(&server{handler: w.handler, app: w.app}).do(t, http.MethodGet, "/api/v2.0/projects/own-project/vulnerabilities/export", "developer", nil, http.StatusOK)
 }

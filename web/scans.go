@@ -26,6 +26,7 @@ func (h *api) scanRoutes() []route {
 		{http.MethodPost, repositoryPath + "/scan/stop", h.stopRepositoryScan},
 		{http.MethodPost, projectPath + "/scan", h.scanProject},
 		{http.MethodPost, projectPath + "/scan/stop", h.stopProjectScan},
+		{http.MethodGet, projectPath + "/vulnerabilities/export", h.exportFindings},
 	}
 }
 

@@ -80,7 +80,7 @@ func (h *api) getVulnerabilities(c echo.Context) error {
 		return err
 	}
 	if c.QueryParam("format") == "csv" {
-		return sendReportCSV(c, repository, report)
+		return sendReport(c, report)
 	}
 	wanted, err := reportType(c)
 	if err != nil {

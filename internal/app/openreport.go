@@ -6,15 +6,23 @@ import (
 	"github.com/breakwater-registry/breakwater/internal/core"
 )
 
-// maxIndexReports bounds how many images of an index are in its report.
-const maxIndexReports = 20
+const (
+	// maxIndexReports bounds how many images of an index are in its report.
+	maxIndexReports = 20
+	// maxReportTags bounds how many tags of an artifact its report names.
+	maxReportTags = 20
+	// reportBatch is how many artifacts one read of an export takes.
+	reportBatch = 50
+)
 
 // OpenedReport is the report of an artifact, of an index that of all the images
 // in it, with what the project does not count.
 type OpenedReport struct {
 	core.ScanReport
-	Fact    core.ScanFact
-	Allowed map[string]bool // the vulnerabilities that do not count in the project now
+	Repository string     // full name
+	Tags       []core.Tag // of the artifact, without those after many
+	Fact       core.ScanFact
+	Allowed    map[string]bool // the vulnerabilities that do not count in the project now
 }
 
 // OpenReport returns the report of an artifact. CodeNotFound when there is none
@@ -51,11 +59,14 @@ func (s *session) reportOf(artifact core.Artifact, list core.CVEAllowlist) (open
 	if err != nil {
 		return opened, err
 	}
-	opened.Fact, opened.Digest, opened.Allowed = state.Fact, artifact.Digest, map[string]bool{}
+	opened.Repository, opened.Digest, opened.Fact, opened.Allowed = artifact.Repository, artifact.Digest, state.Fact, map[string]bool{}
 	for _, f := range opened.Fact.Findings {
 		if list.Allows(f.CVE, s.Now()) {
 			opened.Allowed[f.CVE] = true
 		}
+	}
+	if opened.Tags, _, err = s.TagPageOf(artifact.ID, core.Window{Size: maxReportTags}); err != nil {
+		return opened, err
 	}
 	known, err := s.ManifestPullFacts(artifact.ID, false)
 	if known.Platform == nil {
@@ -84,6 +95,62 @@ func (a *App) readReports(ctx context.Context, opened *OpenedReport) error {
 	}
 	opened.Join(parts...)
 	return nil
+}
+
+// ExportFindings calls write with the report of every image and index of a
+// project that has one, by repository; latest takes the last pushed one of each
+// repository only. No transaction is open meanwhile, and the rights are read
+// again for some at a time. That it was done is audited.
+func (a *App) ExportFindings(ctx context.Context, c core.Caller, ref core.ProjectRef, latest bool, write func(OpenedReport) error) error {
+	w := core.Window{Size: reportBatch}
+	for {
+		var batch []OpenedReport
+		var ends core.Ends
+		err := a.view(ctx, c, func(s *session) error {
+			project, err := s.onProject(ref, core.ResExportCVE, core.ActCreate)
+			if err != nil {
+				return err
+			}
+			if batch, ends, err = s.reportsOf(project, latest, w); err == nil && w.Cursor == "" {
+				a.events.add(s.event(act{operation: "export", resourceType: string(core.ResExportCVE), resource: project.Name, project: project.ID}))
+			}
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		for _, opened := range batch {
+			if err := a.readReports(ctx, &opened); err != nil {
+				return err
+			}
+			if err := write(opened); err != nil {
+				return err
+			}
+		}
+		if w.Cursor = ends.Next; w.Cursor == "" {
+			return nil
+		}
+	}
+}
+
+// reportsOf is reportOf of a page of the images of a project that were scanned
+// with success.
+func (s *session) reportsOf(project core.Project, latest bool, w core.Window) (batch []OpenedReport, ends core.Ends, err error) {
+	list, err := s.allowlistOf(project)
+	if err != nil {
+		return nil, ends, err
+	}
+	images, ends, err := s.ImagePage(project.ID, latest, w)
+	for _, image := range images {
+		opened, err := s.reportOf(image, list)
+		if err != nil {
+			return nil, ends, err
+		}
+		if opened.Fact.Status == core.ScanSuccess {
+			batch = append(batch, opened)
+		}
+	}
+	return batch, ends, err
 }
 
 // allowlistOf is the allowlist that counts in the project, whether or not it

@@ -63,7 +63,7 @@ func GrantablePermissions() (system, project []Permission) {
 			{ResAuditLog, "L"}, {ResCatalog, "R"}, {ResProject, "CL"}, {ResQuota, "RUL"},
 			{ResRobot, "CRUDL"}, {ResScanAll, "CRUs"}, {ResScanner, "RL"}, {ResSecurityHub, "RL"}, {ResSystemVolumes, "R"}, {ResUser, "CRUDL"},
 		}), expand([]grantRow{
-			{ResAccessory, "L"}, {ResArtifact, "CRDL"}, {ResArtifactAddition, "R"}, {ResArtifactLabel, "CD"},
+			{ResAccessory, "L"}, {ResArtifact, "CRDL"}, {ResArtifactAddition, "R"}, {ResArtifactLabel, "CD"}, {ResExportCVE, "CRL"},
 			{ResImmutableTag, "CUDL"}, {ResLabel, "CRUDL"}, {ResLog, "L"},
 			{ResMember, "CRUDL"}, {ResMetadata, "CRUDL"}, {ResProject, "RUD"}, {ResQuota, "R"},
 			{ResRepository, "RUDL<>"}, {ResRobot, "CRUDL"}, {ResScan, "CRs"}, {ResScanner, "CR"}, {ResTag, "CDL"}, {ResTagRetention, "CRUDL"},
