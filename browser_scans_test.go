@@ -1,10 +1,13 @@
 package main
 
 import (
+	"bytes"
+	"compress/gzip"
 	"encoding/csv"
 	"strings"
 	"testing"
 
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/static"
@@ -83,6 +86,55 @@ func TestBrowserScans(t *testing.T) {
 	b.Goto("/projects/payments/repositories/data/artifacts/1")
 	b.See("Cannot be scanned")
 	b.Shot("scan-artifact-unsupported")
+}
+
+// A scan that goes on is stopped at the browser; then the image can be scanned
+// again, and so can others.
+func TestBrowserStopsScan(t *testing.T) {
+	srv, b := startUI(t)
+	importFeed(t, srv, feedOfFlaws(flaws))
+	newProject(t, srv, "payments", false)
+	pushAlpine(t, srv, "payments/endless:1", endless(t))
+	pushAlpine(t, srv, "payments/gateway:1", alpine(t, false, oldPackages, olderCurl))
+	signIn(b, srv.AdminUser, srv.AdminPassword)
+	for range 2 {
+		b.Goto("/projects/payments/repositories/endless/artifacts/1")
+		b.Click("Scan now")
+		b.See("Scan running")
+		b.Click("Stop scan")
+		b.See("The scan is being stopped")
+		b.Gone("Scan running") // without loading the page again
+		b.See("Not scanned")
+		b.See("Scan now")
+	}
+	b.Shot("scan-stopped")
+	b.Goto("/projects/payments/repositories/gateway/artifacts/1")
+	b.Click("Scan now")
+	b.See("6 of 8 have a fix.")
+	b.Goto("/admin/jobs")
+	b.See("Stopped")
+}
+
+// endless is an image of which the one layer is small and grows to many
+// gigabytes: a scan of it goes on for longer than anybody needs to stop it.
+func endless(t *testing.T) v1.Image {
+	t.Helper()
+	var part bytes.Buffer
+	w := gzip.NewWriter(&part)
+	zeros := make([]byte, 1<<20)
+	for range 256 {
+		if _, err := w.Write(zeros); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	image, err := mutate.AppendLayers(empty.Image, static.NewLayer(bytes.Repeat(part.Bytes(), 64), types.DockerLayer))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return image
 }
 
 // checkCSV compares the file that the page offers with the report of the API,
