@@ -104,9 +104,10 @@ func TestBrowserStopsScan(t *testing.T) {
 		b.Click("Stop scan")
 		b.See("The scan is being stopped")
 		b.Gone("Scan running") // without loading the page again
-		b.See("Not scanned")
+		b.See("A scan was stopped before its end.")
 		b.See("Scan now")
 	}
+	awaitAnswer(t, srv, "/api/v2.0/projects/payments/repositories/endless/artifacts/1?with_scan_overview=true", `"scan_status":"Stopped"`)
 	b.Shot("scan-stopped")
 	b.Goto("/projects/payments/repositories/gateway/artifacts/1")
 	b.Click("Scan now")

@@ -351,6 +351,20 @@ func TestOpenJobs(t *testing.T) {
 			}
 			return err
 		})
+		update(t, s, func(tx *store.Tx) error {
+			open, err := tx.OpenJobs([]string{"A"}, []string{"2"})
+			if err == nil {
+				_, err = tx.StopJob(open["2"].ID)
+			}
+			return err
+		})
+		view(t, s, func(tx *store.Tx) error {
+			stopped, err := tx.StoppedJobs([]string{"A", "B"}, []string{"1", "2"})
+			if len(stopped) != 1 || stopped["2"].IsZero() {
+				t.Errorf("stopped = %v", stopped)
+			}
+			return err
+		})
 	})
 }
 

@@ -1,6 +1,8 @@
 package store
 
 import (
+	"time"
+
 	"github.com/breakwater-registry/breakwater/internal/core"
 )
 
@@ -79,6 +81,24 @@ func (tx *Tx) OpenJobs(kinds, parameters []string) (map[string]core.Job, error) 
 		open[job.Parameters] = job
 	}
 	return open, err
+}
+
+// StoppedJobs tells when the last of the jobs of the kinds that were stopped
+// ended, by those of the parameters that had one.
+func (tx *Tx) StoppedJobs(kinds, parameters []string) (map[string]time.Time, error) {
+	s := &selection{}
+	s.where("job.status = ?", string(core.JobStopped))
+	in(s, "job.kind", kinds)
+	in(s, "job.parameters", parameters)
+	ends := map[string]time.Time{}
+	err := tx.each(`SELECT job.parameters, MAX(job.ended_at) FROM job`+s.clause()+` GROUP BY job.parameters`, s.args, func(row scanner) error {
+		var parameters string
+		var ended int64
+		err := row.Scan(&parameters, &ended)
+		ends[parameters] = at(ended)
+		return err
+	})
+	return ends, err
 }
 
 // OpenJobsAbout lists the jobs of the kind about the target that wait or run.

@@ -152,7 +152,7 @@ func artifactViewer(c echo.Context) (func(app.Artifact) artifactView, error) {
 		if labelled {
 			v.Labels = mapAll(a.Labels, newLabelJSON)
 		}
-		if scanned && (a.Scan.Fact.Status != "" || a.Scan.Open != "") {
+		if scanned && (a.Scan.Fact.Status != "" || a.Scan.Open != "" || a.Scan.Stopped) {
 			v.ScanOverview = map[string]*overviewJSON{mime: newOverview(a.Digest, a.Scan)}
 		}
 		return v

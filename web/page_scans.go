@@ -43,7 +43,7 @@ func scanView(kind string, s app.ScanState) ui.ScanView {
 	if kind != core.KindImage {
 		return ui.ScanView{State: ui.ScanNotMeant}
 	}
-	view := ui.ScanView{State: ui.ScanNone, Reason: s.Fact.Message, At: s.Fact.ScannedAt}
+	view := ui.ScanView{State: ui.ScanNone, Reason: s.Fact.Message, At: s.Fact.ScannedAt, Stopped: s.Stopped}
 	switch s.Fact.Status {
 	case core.ScanSuccess:
 		view.State, view.Tally = ui.ScanDone, core.TallyOf(s.Fact.Findings)

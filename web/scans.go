@@ -100,6 +100,9 @@ func reportID(digest string) string {
 func newOverview(digest string, s app.ScanState) *overviewJSON {
 	f := s.Fact
 	o := &overviewJSON{ReportID: reportID(digest), Severity: core.SeverityUnknown.String(), ScanStatus: string(s.Open)}
+	if s.Open == "" && s.Stopped {
+		o.ScanStatus = string(core.JobStopped)
+	}
 	if f.Status == "" {
 		return o
 	}

@@ -332,6 +332,21 @@ func TestScanOfManyImages(t *testing.T) {
 	g.must(t, g.StopScan(t.Context(), g.boss, "p/a", a))
 	g.work(t, app.JobScan)
 	scanned()
+	stopped := func() bool {
+		t.Helper()
+		found, err := g.Artifact(t.Context(), system, "p/a", a)
+		g.must(t, err)
+		return found.Scan.Stopped
+	}
+	if !stopped() {
+		t.Error("nothing tells that the scan was stopped")
+	}
+	e.fails[a] = core.ScanFact{Status: core.ScanSuccess, ScannedAt: time.Now().Add(time.Second)}
+	g.must(t, g.ScanArtifact(t.Context(), g.boss, "p/a", a))
+	g.work(t, app.JobScan)
+	if stopped() {
+		t.Error("the next scan does not count")
+	}
 }
 
 func TestPolicyIsMadeOfMetadata(t *testing.T) {

@@ -178,6 +178,8 @@ func (s *session) scanMany(project core.Project, what string, images imagesToSca
 type ScanState struct {
 	Fact core.ScanFact  // of the last scan; without a status there was none
 	Open core.JobStatus // Pending or Running while a scan waits or runs, else empty
+	// Stopped says that somebody stopped a scan after the last one.
+	Stopped bool
 }
 
 // scanStates returns where each of the images and indexes stands, by digest. An
@@ -202,13 +204,18 @@ func (s *session) scanStates(artifacts []core.Artifact, children map[int64][]cor
 		return nil, err
 	}
 	open, err := s.OpenJobs(scanJobs, wanted)
+	if err != nil {
+		return nil, err
+	}
+	stopped, err := s.StoppedJobs(scanJobs, wanted)
 	states := make(map[string]ScanState, len(artifacts))
 	for _, a := range artifacts {
 		fact, known := facts[a.Digest]
 		if !known {
 			fact = together(a.Digest, children[a.ID], facts)
 		}
-		states[a.Digest] = ScanState{Fact: fact, Open: open[imageToScan{a.Digest}.parameters()].Status}
+		job := imageToScan{a.Digest}.parameters()
+		states[a.Digest] = ScanState{Fact: fact, Open: open[job].Status, Stopped: stopped[job].After(fact.ScannedAt)}
 	}
 	return states, err
 }
