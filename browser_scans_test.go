@@ -81,11 +81,19 @@ func TestBrowserScans(t *testing.T) {
 	b.Click("Make bills of materials")
 	b.See("The bills of materials are being made")
 	awaitAnswer(t, srv, "/api/v2.0/projects/payments/repositories/gateway/artifacts/2.14.1/additions/sbom", "SPDX-2.3")
+	awaitAnswer(t, srv, "/api/v2.0/projects/payments/repositories/gateway/artifacts/2.14.1/additions/sbom?format=cyclonedx", "CycloneDX")
 	b.Goto(b.Path())
 	b.See("CycloneDX")
 	b.Goto("/projects/payments/repositories/data/artifacts/1")
 	b.See("Cannot be scanned")
 	b.Shot("scan-artifact-unsupported")
+	pushPlatforms(t, srv, "payments/multi:1", map[string]v1.Image{"amd64": alpine(t, false, freshPackages, olderCurl), "arm64": alpine(t, false, oldPackages, olderCurl)})
+	b.Goto("/projects/payments/repositories/multi/artifacts/1")
+	b.Click("Scan now")
+	b.Click("Report")
+	b.See("all platforms")
+	b.See("linux/arm64")
+	b.Shot("scan-report-platforms")
 }
 
 // A scan that goes on is stopped at the browser; then the image can be scanned

@@ -117,6 +117,7 @@ func platformNames(r core.ScanReport, v core.Vulnerability) []string {
 			names = append(names, name)
 		}
 	}
+	slices.Sort(names) // an index may list them in any order
 	return names
 }
 

@@ -248,3 +248,27 @@ func TestFindingsThatAreCutOff(t *testing.T) {
 	}()
 	(&server{handler: w.handler, app: w.app}).do(t, http.MethodGet, "/api/v2.0/projects/own-project/vulnerabilities/export", "developer", nil, http.StatusOK)
 }
+
+// The report is answered under the first of the asked types that there is.
+func TestReportTypes(t *testing.T) {
+	w, _, _ := newMulti(t)
+	const (
+		legacy = "application/vnd.scanner.adapter.vuln.report.harbor+json; version=1.0"
+		newer  = "application/vnd.security.vulnerability.report; version=1.1"
+	)
+	for asked, want := range map[string]string{"": legacy, legacy: legacy, newer: newer, newer + ", " + legacy: newer,
+		"text/html," + strings.ReplaceAll(legacy, " ", ""): legacy, "text/html": ""} {
+		r := request(t, http.MethodGet, "/api/v2.0/projects/own-project"+ofVulnsAPI, "guest", nil)
+		if asked != "" {
+			r.Header.Set("X-Accept-Vulnerabilities", asked)
+		}
+		rec := (&server{handler: w.handler}).serve(r)
+		var answer map[string]struct{ Vulnerabilities []any }
+		if err := json.Unmarshal(rec.Body.Bytes(), &answer); err != nil && want != "" {
+			t.Fatal(err)
+		}
+		if want == "" && rec.Code != http.StatusBadRequest || want != "" && (rec.Code != http.StatusOK || len(answer) != 1 || len(answer[want].Vulnerabilities) != 2) {
+			t.Errorf("%q answers %d, %v", asked, rec.Code, answer)
+		}
+	}
+}
