@@ -84,6 +84,7 @@ func (h *api) fillReport(c echo.Context, a app.OpenedArtifact, report app.Opened
 	q.PageSize = reportRows
 	shown := selected[min(len(selected), int(min(q.Offset(), math.MaxInt32))):]
 	shown = shown[:min(len(shown), reportRows)]
+	view.Missing = int64(report.Missing)
 	view.Total, view.OS, view.Packages = int64(len(all)), report.OS, int64(report.Packages)
 	view.Findings = mapAll(shown, func(v core.Vulnerability) ui.FindingRow { return findingRow(ctx, view.Path, report, v) })
 	view.Pager = pager(view.Path, values, q, len(shown), int64(len(selected)))

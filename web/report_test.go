@@ -19,13 +19,17 @@ import (
 // reports is a scanner with a report for each image.
 type reports struct {
 	scans
-	found map[string][]core.Vulnerability
-	fails string // digest of an image
+	found  map[string][]core.Vulnerability
+	fails  string // digest of an image
+	absent string // the same, of one that was not scanned
 }
 
 func (r reports) Report(_ context.Context, digest string) (core.ScanReport, error) {
 	if digest == r.fails {
 		return core.ScanReport{}, errors.New("the disk is gone")
+	}
+	if digest == r.absent {
+		return core.ScanReport{}, core.Errorf(core.CodeNotFound, "not scanned")
 	}
 	return core.ScanReport{Digest: digest, Vulnerabilities: slices.Clone(r.found[digest])}, nil
 }
@@ -118,6 +122,22 @@ func TestReportOfAnIndexNamesPlatforms(t *testing.T) {
 		if strings.Contains(other.text(), "all platforms") {
 			t.Errorf("%s speaks of all platforms", other.path)
 		}
+	}
+}
+
+// A report that does not speak of all images of an index says so.
+func TestReportOfAnIndexThatWasScannedInPart(t *testing.T) {
+	w, amd, arm := newMulti(t)
+	late := w.pushManifest(t, w.sysadmin, w.own, "late", "")
+	w.pushIndex(t, w.own, "three", map[string]string{onAMD: amd, onARM: arm, `{"os":"linux","architecture":"s390x"}`: late})
+	w.app.UseScanner(reports{absent: late, found: map[string][]core.Vulnerability{amd: {{CVE: "CVE-2026-1", Package: "zlib"}}, arm: {{CVE: "CVE-2026-1", Package: "zlib"}}}})
+	b := (&server{handler: w.handler, app: w.app}).browser(t, "guest")
+	page := b.get(t, "/projects/own-project/repositories/app/artifacts/three/vulnerabilities").want(200, "The report lacks 1 image of this index", "linux/amd64, linux/arm64/v8")
+	if strings.Contains(page.text(), "all platforms") {
+		t.Error("an image that was not scanned counts as one that has the finding")
+	}
+	if page := b.get(t, "/projects/own-project"+multiPath+"/vulnerabilities").want(200, "all platforms"); strings.Contains(page.text(), "lacks") {
+		t.Error("a whole report lacks something")
 	}
 }
 

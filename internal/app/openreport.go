@@ -22,6 +22,7 @@ type OpenedReport struct {
 	Repository string     // full name
 	Tags       []core.Tag // of the artifact, without those after many
 	Fact       core.ScanFact
+	Missing    int             // images that it is about and says nothing of
 	Allowed    map[string]bool // the vulnerabilities that do not count in the project now
 }
 
@@ -94,6 +95,7 @@ func (a *App) readReports(ctx context.Context, opened *OpenedReport) error {
 		parts = append(parts, part)
 	}
 	opened.Join(parts...)
+	opened.Missing = len(opened.Images) - len(parts)
 	return nil
 }
 
