@@ -46,7 +46,7 @@ func (s *server) anonymous(repository string) *client {
 	for i := range seed {
 		seed[i] = byte(rand.IntN(256)) // content that no earlier client has sent
 	}
-	c := &client{http: &http.Client{Transport: s.newTransport()}, url: s.url, repository: project + "/" + repository,
+	c := &client{http: &http.Client{Transport: s.roundTripper()}, url: s.url, repository: project + "/" + repository,
 		random: rand.NewChaCha8(seed), buffer: make([]byte, 1<<20)}
 	s.clients = append(s.clients, c)
 	return c

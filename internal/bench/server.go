@@ -118,6 +118,15 @@ func (s *server) awaitAnswer(ctx context.Context, began time.Time) error {
 	return errors.New("no answer")
 }
 
+// roundTripper returns the cheapest way to send requests that speaks what the
+// transport is about.
+func (s *server) roundTripper() http.RoundTripper {
+	if s.transport == "plain" || s.transport == "tls1" {
+		return &direct{server: s}
+	}
+	return s.newTransport()
+}
+
 func (s *server) newTransport() *http.Transport {
 	t := &http.Transport{
 		TLSClientConfig:     &tls.Config{RootCAs: s.keys.pool},

@@ -4,13 +4,11 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"strconv"
-	"strings"
 )
 
 // wire repeats one request over a connection of HTTP/1.1. It costs a fraction
@@ -25,21 +23,13 @@ type wire struct {
 
 // wire opens a connection for a request of the client.
 func (s *server) wire(ctx context.Context, c *client, method, path string) (*wire, error) {
-	address := strings.TrimPrefix(strings.TrimPrefix(s.url, "https://"), "http://")
-	conn, err := new(net.Dialer).DialContext(ctx, "tcp", address)
+	conn, err := s.dial(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if s.transport != "plain" {
-		secured := tls.Client(conn, &tls.Config{RootCAs: s.keys.pool, ServerName: "127.0.0.1", NextProtos: []string{"http/1.1"}})
-		if err := secured.HandshakeContext(ctx); err != nil {
-			return nil, errors.Join(err, conn.Close())
-		}
-		conn = secured
-	}
 	w := &wire{conn: conn, reader: bufio.NewReaderSize(conn, 64<<10), body: method != http.MethodHead}
 	var request bytes.Buffer
-	fmt.Fprintf(&request, "%s %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: bench\r\nAccept: %s\r\n", method, path, address, manifestType)
+	fmt.Fprintf(&request, "%s %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: bench\r\nAccept: %s\r\n", method, path, s.address(), manifestType)
 	if c.credential != "" {
 		fmt.Fprintf(&request, "Authorization: %s\r\n", c.credential)
 	}
