@@ -103,12 +103,11 @@ func (s *FileStore) put(temp, target string, content []byte) error {
 	return nil
 }
 
-// publish gives the open file temp its final name and then makes content and
-// name durable: a filesystem with a journal does that with one commit, the
-// content's, where a name that comes after it takes a second. Only then may a
-// row name the file. A power cut before that leaves a file that no row knows and
-// that may not be whole: the garbage collection removes it, and fsck inspects it
-// before use.
+// publish gives the open file temp its final name and makes content and name
+// durable, both at the same time: a filesystem with a journal does that with
+// one commit, where one after the other takes two. Only then may a row name the
+// file. A power cut before that leaves a file that no row knows and that may not
+// be whole: the garbage collection removes it, and fsck inspects it before use.
 //
 // When the content could not be synced, the file is removed: its bytes cannot
 // be trusted. When only the name could not, it stays: another request may have
@@ -117,10 +116,13 @@ func (s *FileStore) publish(f LayerFile, temp, target string) error {
 	if err := s.rename(temp, target); err != nil {
 		return err
 	}
-	if err := f.Sync(); err != nil {
-		return errors.Join(err, removeFile(s.layer, target))
+	named := make(chan error, 1)
+	go func() { named <- s.layer.SyncDir(filepath.Dir(target)) }()
+	err := f.Sync()
+	if err != nil {
+		err = errors.Join(err, removeFile(s.layer, target))
 	}
-	return s.layer.SyncDir(filepath.Dir(target))
+	return errors.Join(err, <-named)
 }
 
 // rename moves a file, into a folder that is made when it is not there.
