@@ -55,7 +55,10 @@ var arrows = map[string][]string{
 	// licences is written by its generate, a program of its own.
 	"assets/licences":          {},
 	"assets/licences/generate": {"assets/licences"},
-	"internal/bench":           {}, // a program of its own, which starts the binary
+	// bench is a program of its own, which starts the binary; the benchmark of the
+	// scanner has the same synthetic data.
+	"internal/bench":           {"internal/bench/synthetic"},
+	"internal/bench/synthetic": {},
 	// signature gets what it verifies with, and hands back what it found.
 	"trust/signature": {"internal/core"},
 	// testenv is for tests, which are not looked at here: nothing imports it.

@@ -18,6 +18,7 @@ import (
 	"github.com/quay/claircore/libvuln/driver"
 	"github.com/quay/claircore/toolkit/types"
 
+	"github.com/breakwater-registry/breakwater/internal/bench/synthetic"
 	"github.com/breakwater-registry/breakwater/scanner"
 	"github.com/breakwater-registry/breakwater/scanner/vulndb"
 )
@@ -111,14 +112,14 @@ func (p *pair) load(stores func(bool) (indexer.Store, datastore.MatcherStore)) {
 	p.measure(fmt.Sprintf("load %d rows", rows), func(theirs bool) time.Duration {
 		_, store := stores(theirs)
 		began := time.Now()
-		_, err := store.UpdateVulnerabilitiesIter(p.b.Context(), "bench", "1", synthetic(rows, 0))
+		_, err := store.UpdateVulnerabilitiesIter(p.b.Context(), "bench", "1", synthetic.Vulnerabilities("bench", rows, 0))
 		must(p.b, err)
 		return time.Since(began)
 	})
 	p.measure("load them again", func(theirs bool) time.Duration {
 		_, store := stores(theirs)
 		began := time.Now()
-		_, err := store.UpdateVulnerabilitiesIter(p.b.Context(), "bench", "2", synthetic(rows, 0))
+		_, err := store.UpdateVulnerabilitiesIter(p.b.Context(), "bench", "2", synthetic.Vulnerabilities("bench", rows, 0))
 		must(p.b, err)
 		return time.Since(began)
 	})
@@ -186,7 +187,7 @@ func (p *pair) large(stores func(bool) (indexer.Store, datastore.MatcherStore), 
 			debug.FreeOSMemory()
 			must(b, os.WriteFile("/proc/self/clear_refs", []byte("5"), 0))
 			began := time.Now()
-			_, err := store.UpdateVulnerabilitiesIter(b.Context(), "large", driver.Fingerprint(fingerprint), synthetic(rows, changed))
+			_, err := store.UpdateVulnerabilitiesIter(b.Context(), "large", driver.Fingerprint(fingerprint), synthetic.Vulnerabilities("large", rows, changed))
 			must(b, err)
 			peaks[map[bool]int{false: 0, true: 1}[theirs]] = peak(b)
 			return time.Since(began)
@@ -237,44 +238,13 @@ func peak(b *testing.B) float64 {
 	return 0
 }
 
-const (
-	benchPackages = 3000
-	benchProducts = 40
-)
-
-// synthetic yields rows shaped as Red Hat's: each CVE affects some packages in
-// several products, with a long description. The first changed of them have
-// another fix.
-func synthetic(rows, changed int) datastore.VulnerabilityIter {
-	return func(yield func(*claircore.Vulnerability, error) bool) {
-		const perCVE = 20
-		for i := range rows {
-			cve, n := i/perCVE, i%perCVE
-			fixed := fmt.Sprintf("0:%d.%d-%d.el8", n%4+1, cve%90, n)
-			if i < changed {
-				fixed += "_1"
-			}
-			name := fmt.Sprintf("CVE-%d-%05d", 2000+cve/50_000, cve%50_000)
-			v := &claircore.Vulnerability{Updater: "large", Name: name,
-				Description: strings.Repeat("A flaw was found in "+name+" in the way that the package handles its input. ", 4),
-				Issued:      time.Unix(1_500_000_000+int64(cve)*1000, 0), Links: "https://access.redhat.com/security/cve/" + name + " https://www.cve.org/CVERecord?id=" + name,
-				Severity: "moderate", NormalizedSeverity: claircore.Medium, FixedInVersion: fixed, ArchOperation: claircore.OpPatternMatch,
-				Package: &claircore.Package{Name: fmt.Sprintf("package-%d", (cve*7+n/4)%benchPackages), Kind: types.BinaryPackage, Arch: "aarch64|ppc64le|s390x|x86_64"},
-				Repo:    &claircore.Repository{Name: fmt.Sprintf("cpe:2.3:o:redhat:enterprise_linux:%d:*:*:*:*:*:*:*", (cve+n)%benchProducts), Key: "rhel-cpe-repository"}}
-			if !yield(v, nil) {
-				return
-			}
-		}
-	}
-}
-
 // probe is n packages of a product.
 func probe(n int) []*claircore.IndexRecord {
 	records := make([]*claircore.IndexRecord, n)
 	for i := range records {
 		records[i] = &claircore.IndexRecord{
-			Package:      &claircore.Package{ID: strconv.Itoa(i), Name: fmt.Sprintf("package-%d", i*7%benchPackages), Kind: types.BinaryPackage, Source: &claircore.Package{}},
-			Distribution: &claircore.Distribution{}, Repository: &claircore.Repository{Key: "rhel-cpe-repository"}}
+			Package:      &claircore.Package{ID: strconv.Itoa(i), Name: fmt.Sprintf("package-%d", i*7%synthetic.Packages), Kind: types.BinaryPackage, Source: &claircore.Package{}},
+			Distribution: &claircore.Distribution{}, Repository: &claircore.Repository{Key: synthetic.Repository}}
 	}
 	return records
 }

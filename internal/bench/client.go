@@ -22,6 +22,7 @@ type client struct {
 	url        string
 	repository string
 	credential string // the Authorization header; empty without
+	cookie     string // of a session; empty without
 	random     *rand.ChaCha8
 	buffer     []byte
 }
@@ -120,6 +121,9 @@ func (c *client) send(ctx context.Context, method, path, mediaType string, body 
 	if c.credential != "" {
 		req.Header.Set("Authorization", c.credential)
 	}
+	if c.cookie != "" {
+		req.Header.Set("Cookie", c.cookie)
+	}
 	res, err := c.http.Do(req)
 	if err != nil {
 		return nil, err
@@ -162,17 +166,16 @@ func digestOf(content []byte) string {
 func (c *client) path(parts ...string) string { return "/v2/" + c.repository + strings.Join(parts, "") }
 
 // pushBlob sends a small blob as docker does: HEAD, POST, PUT.
-func (c *client) pushBlob(ctx context.Context, content []byte) (digest string, err error) {
-	digest = digestOf(content)
-	if _, err := c.exchange(ctx, http.MethodHead, c.path("/blobs/", digest), "", nil, http.StatusNotFound); err != nil {
-		return "", err
+func (c *client) pushBlob(ctx context.Context, b blob) error {
+	if _, err := c.exchange(ctx, http.MethodHead, c.path("/blobs/", b.digest), "", nil, http.StatusNotFound); err != nil {
+		return err
 	}
 	location, err := c.startUpload(ctx)
 	if err != nil {
-		return "", err
+		return err
 	}
-	_, err = c.exchange(ctx, http.MethodPut, location+"digest="+digest, "application/octet-stream", content, http.StatusCreated)
-	return digest, err
+	_, err = c.exchange(ctx, http.MethodPut, location+"digest="+b.digest, "application/octet-stream", b.content, http.StatusCreated)
+	return err
 }
 
 // startUpload returns where to send the blob; a parameter can be added to it.
@@ -208,32 +211,59 @@ type manifest struct {
 // layerSize is the length of the layers of small images in bytes.
 const layerSize = 64 << 10
 
-// pushImage pushes an image of three random layers and returns its manifest.
-func (c *client) pushImage(ctx context.Context, tag string) (manifest, error) {
-	m := manifest{SchemaVersion: 2, MediaType: manifestType}
-	layer := make([]byte, layerSize)
+// image is what one push sends.
+type image struct {
+	blobs    []blob
+	manifest manifest
+}
+
+type blob struct {
+	digest  string
+	content []byte
+}
+
+func newBlob(content []byte) blob { return blob{digestOf(content), content} }
+
+// newImage makes an image of three random layers.
+func (c *client) newImage() (image, error) {
+	im := image{manifest: manifest{SchemaVersion: 2, MediaType: manifestType}}
 	var ids []string
 	for range 3 {
+		layer := make([]byte, layerSize)
 		_, _ = c.random.Read(layer) // never fails
-		digest, err := c.pushBlob(ctx, layer)
-		if err != nil {
-			return m, err
-		}
-		ids = append(ids, digest)
-		m.Layers = append(m.Layers, descriptor{"application/vnd.oci.image.layer.v1.tar", digest, layerSize})
+		b := newBlob(layer)
+		ids, im.blobs = append(ids, b.digest), append(im.blobs, b)
+		im.manifest.Layers = append(im.manifest.Layers, descriptor{"application/vnd.oci.image.layer.v1.tar", b.digest, layerSize})
 	}
 	config, err := json.Marshal(map[string]any{"architecture": "amd64", "os": "linux", "config": map[string]any{"Cmd": []string{"/bin/sh"}},
 		"rootfs": map[string]any{"type": "layers", "diff_ids": ids}})
 	if err != nil {
-		return m, err
+		return im, err
 	}
-	digest, err := c.pushBlob(ctx, config)
-	if err != nil {
-		return m, err
+	b := newBlob(config)
+	im.blobs = append(im.blobs, b)
+	im.manifest.Config = descriptor{"application/vnd.oci.image.config.v1+json", b.digest, len(config)}
+	return im, nil
+}
+
+// push pushes the image as docker does, one blob after the other.
+func (c *client) push(ctx context.Context, im image, tag string) error {
+	for _, b := range im.blobs {
+		if err := c.pushBlob(ctx, b); err != nil {
+			return err
+		}
 	}
-	m.Config = descriptor{"application/vnd.oci.image.config.v1+json", digest, len(config)}
-	_, err = c.pushManifest(ctx, m, tag)
-	return m, err
+	_, err := c.pushManifest(ctx, im.manifest, tag)
+	return err
+}
+
+// pushImage pushes a new image and returns its manifest.
+func (c *client) pushImage(ctx context.Context, tag string) (manifest, error) {
+	im, err := c.newImage()
+	if err == nil {
+		err = c.push(ctx, im, tag)
+	}
+	return im.manifest, err
 }
 
 func (c *client) pushManifest(ctx context.Context, m manifest, tag string) (digest string, err error) {

@@ -6,6 +6,9 @@
 // Breakwater runs with authorisation (a bearer token for each client, fetched
 // once as clients do) and audit, distribution as its example configuration has
 // it: without either. Data goes to a temporary folder that is removed.
+//
+// With -import it measures instead how much longer the clients of Breakwater
+// wait while CVE feeds are imported.
 package main
 
 import (
@@ -34,6 +37,12 @@ type options struct {
 	only       *regexp.Regexp
 	breakwater string // binaries; built when empty
 	registry   string
+
+	imports bool // measure an import of feeds beside a load instead
+	rows    int  // that are imported
+	calm    time.Duration
+	limit   time.Duration
+	alone   bool
 }
 
 func main() {
@@ -64,6 +73,9 @@ func run(ctx context.Context, args []string) (err error) {
 	b := &bench{options: opts, dir: dir, running: running, results: &results{}}
 	if b.keys, err = makeKeys(dir); err != nil {
 		return err
+	}
+	if opts.imports {
+		return b.pacing(ctx)
 	}
 	began := time.Now()
 	if err := b.all(ctx); err != nil {
@@ -96,10 +108,18 @@ func parse(args []string) (options, error) {
 	fs.StringVar(&only, "only", "", "measure only what matches this regular expression")
 	fs.StringVar(&o.breakwater, "breakwater", "", "binary to measure (default: built from this tree)")
 	fs.StringVar(&o.registry, "registry", "", "distribution's binary (default: installed from its module)")
+	fs.BoolVar(&o.imports, "import", false, "measure instead what clients of Breakwater notice of an import of CVE feeds, over the first of the transports")
+	fs.IntVar(&o.rows, "rows", 2_000_000, "with -import: the rows that are imported")
+	fs.DurationVar(&o.calm, "calm", time.Minute, "with -import: how long the load lasts without the import, before it and after it")
+	fs.DurationVar(&o.limit, "limit", 15*time.Minute, "with -import: how long an import may take")
+	fs.BoolVar(&o.alone, "alone", true, "with -import: measure first how long the import takes without the load")
 	if err := fs.Parse(args); err != nil {
 		return o, err
 	}
 	o.transports, o.peers = strings.Split(transports, ","), strings.Split(peers, ",")
+	if o.imports {
+		o.peers = []string{"breakwater"}
+	}
 	var err error
 	o.only, err = regexp.Compile(only)
 	return o, err

@@ -39,7 +39,7 @@ func build(ctx context.Context, dir string, o options) ([]peer, error) {
 			return nil, err
 		}
 	}
-	if registry == "" {
+	if registry == "" && slices.Contains(o.peers, "distribution") {
 		cache, err := os.UserCacheDir()
 		if err != nil {
 			return nil, err

@@ -1,0 +1,216 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// The load beside which feeds are imported, and the targets.
+const (
+	getsPerSecond   = 300
+	pushesPerSecond = 20
+	getters         = 32 // connections
+	pushers         = 24 // clients
+	// mostSlower is how much longer than without an import requests may take.
+	mostSlower = 2
+	// mostMemory is what the server may use at most, in MB.
+	mostMemory = 300
+	// warmUp is how long the load lasts before it counts.
+	warmUp = 5 * time.Second
+)
+
+// window is what was seen of the load for some time.
+type window struct {
+	gets, pushes   []timing
+	took           time.Duration
+	server, driver time.Duration // of the processors
+}
+
+// pacing measures what clients notice of an import of CVE feeds: before, during
+// and after it, at the same offered load.
+func (b *bench) pacing(ctx context.Context) (err error) {
+	bundle := filepath.Join(b.dir, "bundle.zst")
+	if err := writeBundle(bundle, b.rows); err != nil {
+		return err
+	}
+	r := &pacingReport{rows: b.rows}
+	defer func() {
+		if r.during.took > 0 {
+			r.print(os.Stdout)
+		}
+	}()
+	if r.alone, err = b.importAlone(ctx, bundle); err != nil {
+		return err
+	}
+	s, err := b.start(ctx, b.running[0], b.transports[0])
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.stop()) }()
+	l, err := s.newOffered(ctx)
+	if err != nil {
+		return err
+	}
+	defer l.close()
+	if _, err = l.lasting(ctx, warmUp); err != nil {
+		return err
+	}
+	if r.before, err = l.lasting(ctx, b.calm); err != nil {
+		return err
+	}
+	if r.loaded, r.during, err = l.importing(ctx, bundle, b.limit); err != nil {
+		return err
+	}
+	if r.peak, err = s.memory("VmHWM"); err != nil {
+		return err
+	}
+	r.after, err = l.lasting(ctx, b.calm)
+	return err
+}
+
+// importAlone imports into a registry that has nothing else to do.
+func (b *bench) importAlone(ctx context.Context, bundle string) (result imported, err error) {
+	if !b.alone {
+		return result, nil
+	}
+	s, err := b.start(ctx, b.running[0], b.transports[0])
+	if err != nil {
+		return result, err
+	}
+	defer func() { err = errors.Join(err, s.stop(), os.RemoveAll(s.home)) }()
+	ctx, cancel := context.WithTimeout(ctx, b.limit)
+	defer cancel()
+	return s.importBundle(ctx, bundle)
+}
+
+// offered is the load on a server.
+type offered struct {
+	server       *server
+	gets, pushes stream
+	wires        []*wire
+}
+
+func (s *server) newOffered(ctx context.Context) (*offered, error) {
+	l := &offered{server: s, gets: stream{rate: getsPerSecond}, pushes: stream{rate: pushesPerSecond}}
+	if err := readable(ctx, s); err != nil {
+		return nil, err
+	}
+	reader, err := s.newClient(ctx, "read")
+	if err != nil {
+		return nil, err
+	}
+	for range getters {
+		w, err := s.wire(ctx, reader, "GET", reader.path("/manifests/latest"))
+		if err != nil {
+			l.close()
+			return nil, err
+		}
+		l.wires = append(l.wires, w)
+		l.gets.workers = append(l.gets.workers, func() (func(context.Context) error, error) {
+			return func(context.Context) error { return w.exchange() }, nil
+		})
+	}
+	users, err := s.users(ctx, pushers, func(i int) string { return fmt.Sprintf("client%d", i) })
+	for _, c := range users {
+		l.pushes.workers = append(l.pushes.workers, c.pushing())
+	}
+	return l, err
+}
+
+func (l *offered) close() {
+	for _, w := range l.wires {
+		_ = w.conn.Close() // all answers were read
+	}
+}
+
+// pushing is a worker that pushes a new image each time.
+func (c *client) pushing() worker {
+	tags := 0
+	return func() (func(context.Context) error, error) {
+		im, err := c.newImage()
+		tags++
+		return func(ctx context.Context) error { return c.push(ctx, im, fmt.Sprintf("t%d", tags)) }, err
+	}
+}
+
+// lasting offers the load for some time.
+func (l *offered) lasting(ctx context.Context, span time.Duration) (window, error) {
+	stop := make(chan struct{})
+	timer := time.AfterFunc(span, func() { close(stop) })
+	defer timer.Stop()
+	return l.until(ctx, stop)
+}
+
+// importing offers the load while the bundle is imported.
+func (l *offered) importing(ctx context.Context, bundle string, limit time.Duration) (result imported, seen window, err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	stop, ended := make(chan struct{}), make(chan error, 1)
+	go func() {
+		defer close(stop)
+		limited, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("the import takes longer than %s", limit))
+		defer cancel()
+		var err error
+		if result, err = l.server.importBundle(limited, bundle); limited.Err() != nil {
+			err = context.Cause(limited)
+		}
+		ended <- err
+	}()
+	seen, err = l.until(ctx, stop)
+	cancel() // when the load failed
+	return result, seen, errors.Join(err, <-ended)
+}
+
+// until offers the load until stop is closed.
+func (l *offered) until(ctx context.Context, stop <-chan struct{}) (w window, err error) {
+	server, err := l.server.cpu()
+	if err != nil {
+		return w, err
+	}
+	driver, began := ownCPU(), time.Now()
+	group, ctx := errgroup.WithContext(ctx)
+	for _, s := range []struct {
+		stream *stream
+		seen   *[]timing
+	}{{&l.gets, &w.gets}, {&l.pushes, &w.pushes}} {
+		group.Go(func() (err error) {
+			*s.seen, err = s.stream.run(ctx, stop)
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return w, err
+	}
+	now, err := l.server.cpu()
+	w.took, w.driver, w.server = time.Since(began), ownCPU()-driver, now-server
+	fmt.Fprintf(os.Stderr, "%s, load %s: %s\n", w.took.Round(time.Second), loadAverage(), w.summary())
+	return w, err
+}
+
+// ownCPU is the processor time of this process so far.
+func ownCPU() time.Duration {
+	var usage syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
+		return 0
+	}
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+}
+
+// loadAverage is how busy the machine was in the last minute, this program and
+// the server included.
+func loadAverage() string {
+	text, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return "unknown"
+	}
+	first, _, _ := strings.Cut(string(text), " ")
+	return first
+}
