@@ -4,7 +4,7 @@ export CGO_ENABLED := 0
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 
-.PHONY: build test test-quick torture bench bench-scan bench-trust lint generate
+.PHONY: build test test-quick torture bench bench-import bench-scan bench-trust lint generate
 
 # bin/breakwater, as it is released.
 build:
@@ -26,6 +26,11 @@ torture:
 # The same load on Breakwater and on distribution's registry, side by side; 15 minutes.
 bench:
 	go run ./internal/bench $(BENCHFLAGS)
+
+# What clients notice of an import of 2 million rows of CVE feeds; 15 minutes.
+# BENCHFLAGS="-rows 100000 -calm 15s" tries it in 2.
+bench-import:
+	go run ./internal/bench -import $(BENCHFLAGS)
 
 # The scanner's stores and claircore's own on PostgreSQL, side by side; 30 minutes.
 # SCANBENCH_ROWS bounds the rows, SCANBENCH_IMAGE names a .tar.gz to index.

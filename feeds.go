@@ -127,7 +127,7 @@ func (s *server) importFeeds(ctx context.Context, run *jobs.Run, job app.FeedJob
 		}
 	}()
 	importer := &feeds.Importer{Begin: func(context.Context) (feeds.Batch, error) { return store.Begin(), nil }, Mappings: feeds.MappingFolder(s.scanner.MappingDir()),
-		Room: s.blobs.CheckSpace, Log: s.log}
+		Room: s.blobs.CheckSpace, Pace: s.pacer.rest, Log: s.log}
 	results, err := importer.Import(ctx, path, func(p feeds.Progress) { run.Progress(p) }, func(text string) { run.Logf("%s", text) })
 	if err != nil {
 		return err

@@ -16,6 +16,8 @@ type pacer struct {
 }
 
 const (
+	// piece is how long the work goes on without a rest.
+	piece = time.Millisecond
 	// busyFor is how long after a request the next one is expected.
 	busyFor = 200 * time.Millisecond
 	// maxRest bounds one rest, whatever a piece of work took.
@@ -34,15 +36,18 @@ func (p *pacer) watch(next http.Handler) http.Handler {
 	})
 }
 
-// rest is called between pieces of the work. It waits as long as the last piece
-// took, if there are clients.
+// rest is called often by the work. Whenever a piece is done it waits as long as
+// that took, if there are clients.
 func (p *pacer) rest(ctx context.Context) {
 	now := time.Now()
-	took := min(now.Sub(time.Unix(0, p.resumed.Load())), maxRest)
+	took := now.Sub(time.Unix(0, p.resumed.Load()))
+	if took < piece {
+		return
+	}
 	if p.open.Load() > 0 || now.Sub(time.Unix(0, p.ended.Load())) < busyFor {
 		select {
 		case <-ctx.Done():
-		case <-time.After(took):
+		case <-time.After(min(took, maxRest)):
 		}
 	}
 	p.resumed.Store(time.Now().UnixNano())

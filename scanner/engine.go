@@ -58,7 +58,7 @@ type Options struct {
 	// Free returns the bytes free on the disk of Data above what must stay free;
 	// an image stops being inflated when there are none. nil: no bound.
 	Free func() (int64, error)
-	// Pace is called between the pieces of an import of feeds and may wait; see vulndb.Options.
+	// Pace is called by imports of feeds and may wait; see vulndb.Options.
 	Pace func(ctx context.Context)
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"time"
@@ -41,6 +42,9 @@ func (b *bench) pacing(ctx context.Context) (err error) {
 	if err := writeBundle(bundle, b.rows); err != nil {
 		return err
 	}
+	// The clocks of the streams sleep in system calls, which keep a processor of
+	// the runtime for some milliseconds each.
+	runtime.GOMAXPROCS(4 * runtime.NumCPU())
 	r := &pacingReport{rows: b.rows}
 	defer func() {
 		if r.during.took > 0 {
@@ -86,14 +90,19 @@ func (b *bench) importAlone(ctx context.Context, bundle string) (result imported
 		return result, err
 	}
 	defer func() { err = errors.Join(err, s.stop(), os.RemoveAll(s.home)) }()
+	admin, err := s.administrator(ctx)
+	if err != nil {
+		return result, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, b.limit)
 	defer cancel()
-	return s.importBundle(ctx, bundle)
+	return admin.importBundle(ctx, bundle)
 }
 
 // offered is the load on a server.
 type offered struct {
 	server       *server
+	admin        *client
 	gets, pushes stream
 	wires        []*wire
 }
@@ -101,6 +110,10 @@ type offered struct {
 func (s *server) newOffered(ctx context.Context) (*offered, error) {
 	l := &offered{server: s, gets: stream{rate: getsPerSecond}, pushes: stream{rate: pushesPerSecond}}
 	if err := readable(ctx, s); err != nil {
+		return nil, err
+	}
+	var err error
+	if l.admin, err = s.administrator(ctx); err != nil {
 		return nil, err
 	}
 	reader, err := s.newClient(ctx, "read")
@@ -159,7 +172,7 @@ func (l *offered) importing(ctx context.Context, bundle string, limit time.Durat
 		limited, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("the import takes longer than %s", limit))
 		defer cancel()
 		var err error
-		if result, err = l.server.importBundle(limited, bundle); limited.Err() != nil {
+		if result, err = l.admin.importBundle(limited, bundle); limited.Err() != nil {
 			err = context.Cause(limited)
 		}
 		ended <- err

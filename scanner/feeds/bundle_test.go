@@ -294,6 +294,22 @@ func TestIncompleteExport(t *testing.T) {
 	}
 }
 
+// TestCheckIsPaced: each line of a file may be held up while it is checked.
+func TestCheckIsPaced(t *testing.T) {
+	blob, err := jsonblob.New()
+	must(t, err)
+	_, err = blob.UpdateEnrichments(t.Context(), "clair.cvss", "x", []driver.EnrichmentRecord{
+		{Tags: []string{"CVE-1"}, Enrichment: json.RawMessage(`{"baseScore":9}`)}, {Tags: []string{"CVE-2"}, Enrichment: json.RawMessage(`{"baseScore":8}`)}})
+	must(t, err)
+	var file bytes.Buffer
+	must(t, blob.Store(&file))
+	i, asked := newIsland(), 0
+	i.Pace = func(context.Context) { asked++ }
+	if _, err := i.load(t, file.Bytes()); err != nil || asked != 2 {
+		t.Errorf("asked %d times for two lines, %v", asked, err)
+	}
+}
+
 // TestStoppedImport changes nothing.
 func TestStoppedImport(t *testing.T) {
 	bundle, _ := exported(t, newMirror(t))

@@ -37,6 +37,9 @@ type Importer struct {
 	Mappings Mappings
 	// Room says why nothing more may be written to the disk.
 	Room func() error
+	// Pace is called while the file is checked, for every line, and may wait; nil:
+	// nobody else needs the machine.
+	Pace func(ctx context.Context)
 	Log  *slog.Logger
 }
 
@@ -114,6 +117,9 @@ func (r *importRun) check(ctx context.Context, path string) (result checked, err
 		}
 		if err == nil {
 			err = checkLine(text, result.parts)
+		}
+		if r.Pace != nil {
+			r.Pace(ctx)
 		}
 		if err == nil {
 			err = ctx.Err()

@@ -162,3 +162,39 @@ func TestBatchOfADeadProcess(t *testing.T) {
 	}
 	shows(t, s, "after cleaning", true)
 }
+
+// An import may be held up at every row, when it is read and when it is written,
+// and so may be what cleans up after it.
+func TestImportsAskForEveryRow(t *testing.T) {
+	asked := 0
+	s, err := vulndb.Open(t.Context(), filepath.Join(t.TempDir(), "cve.db"),
+		vulndb.Options{Pace: func(context.Context) { asked++ }, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close() //nolint:errcheck // nothing reads it again
+	for _, step := range []struct {
+		what string
+		do   func()
+		want int
+	}{
+		{"two rows", func() { update(t, s, vuln("CVE-1", "a"), vuln("CVE-2", "b")) }, 4},
+		{"one row less, of two that are compared", func() { update(t, s, vuln("CVE-1", "a")) }, 2 + 2 + 1},
+		{"an enrichment", func() {
+			if _, err := s.UpdateEnrichmentsIter(t.Context(), "scores", "f", records(`{"a":1}`)); err != nil {
+				t.Fatal(err)
+			}
+		}, 2},
+		// The row is looked at, then its advisory and its package, then it goes.
+		{"cleaning", func() {
+			if _, err := s.GC(t.Context(), 1); err != nil {
+				t.Fatal(err)
+			}
+		}, 4},
+	} {
+		asked = 0
+		if step.do(); asked != step.want {
+			t.Errorf("%s: it asks %d times, not %d", step.what, asked, step.want)
+		}
+	}
+}

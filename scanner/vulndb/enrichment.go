@@ -44,7 +44,7 @@ func (s *Store) UpdateEnrichmentsIter(ctx context.Context, updater string, finge
 
 // enrichments writes all that an update brings; only show is left to do.
 func (im *importing) enrichments(ctx context.Context, records datastore.EnrichmentIter) error {
-	err := batches(records, usableEnrichment, func(batch []*driver.EnrichmentRecord) error {
+	err := batches(records, usableEnrichment, func() { im.pace(ctx) }, func(batch []*driver.EnrichmentRecord) error {
 		return im.write(ctx, len(batch), func(c *dbfile.Conn, i int) error { return im.putEnrichment(c, batch[i]) })
 	})
 	if err != nil {
@@ -84,8 +84,9 @@ func (im *importing) putEnrichment(c *dbfile.Conn, r *driver.EnrichmentRecord) e
 }
 
 // forgetTags removes the tags of enrichments.
-func forgetTags(c *dbfile.Conn, ids []int64) error {
+func forgetTags(c *dbfile.Conn, ids []int64, pace func()) error {
 	for _, id := range ids {
+		pace()
 		if _, err := c.Exec(`DELETE FROM enrichment_tag WHERE enrichment = ?1 AND tag IN
 			(SELECT value FROM json_each((SELECT tags FROM enrichment WHERE id = ?1)))`, id); err != nil {
 			return err

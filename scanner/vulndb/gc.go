@@ -80,13 +80,14 @@ func (s *Store) deleteUnseen(ctx context.Context, kind rowKind) error {
 }
 
 // forgetShared removes the advisories and packages that only these rows have.
-func forgetShared(c *dbfile.Conn, ids []int64) error {
+func forgetShared(c *dbfile.Conn, ids []int64, pace func()) error {
 	if len(ids) == 0 {
 		return nil
 	}
 	doomed := make(map[int64]int64, len(ids)) // advisory to rows among ids
 	packages := make(map[int64]int64, len(ids))
 	for _, id := range ids {
+		pace()
 		var advisory, pkg int64
 		if err := c.Get(`SELECT advisory, package FROM vuln WHERE id = ?`, []any{id}, &advisory, &pkg); err != nil {
 			return err
@@ -102,6 +103,7 @@ func forgetShared(c *dbfile.Conn, ids []int64) error {
 		{packages, `SELECT COUNT(*) FROM (SELECT 1 FROM vuln WHERE package = ? LIMIT ?)`, `DELETE FROM package WHERE id = ?`},
 	} {
 		for id, going := range shared.rows {
+			pace()
 			var rows int64
 			if err := c.Get(shared.count, []any{id, going + 1}, &rows); err != nil {
 				return err

@@ -16,8 +16,6 @@ const (
 	// batchRows are committed together: enough to make commits cheap, few enough
 	// that another writer waits for milliseconds only.
 	batchRows = 5000
-	// paceEvery rows the import asks whether it may go on.
-	paceEvery = 100
 	// settleFrom changed rows an import is followed by Settle.
 	settleFrom = 1000
 )
@@ -34,7 +32,7 @@ type rowKind struct {
 	kind  driver.UpdateKind
 	table string
 	// forget removes what else there is of a row, before the row.
-	forget func(c *dbfile.Conn, ids []int64) error
+	forget func(c *dbfile.Conn, ids []int64, pace func()) error
 }
 
 var (
@@ -107,10 +105,8 @@ func (s *Store) start(ctx context.Context, kind rowKind, updater string, fingerp
 func (im *importing) write(ctx context.Context, n int, insert func(c *dbfile.Conn, i int) error) error {
 	return im.file.Write(ctx, func(c *dbfile.Conn) error {
 		for i := range n {
-			if i%paceEvery == 0 {
-				if im.pace(ctx); ctx.Err() != nil {
-					return ctx.Err()
-				}
+			if im.pace(ctx); ctx.Err() != nil {
+				return ctx.Err()
 			}
 			if err := insert(c, i); err != nil {
 				return err
@@ -149,10 +145,10 @@ func (im *importing) put(c *dbfile.Conn, key digest, insert func() (int64, error
 
 // finish ends the rows that the update does not have. gone lists the rows that
 // may be ended.
-func (im *importing) finish(ctx context.Context, gone func(c *dbfile.Conn, keep *bitmap) ([]int64, error)) error {
+func (im *importing) finish(ctx context.Context, gone func(ctx context.Context, c *dbfile.Conn, keep *bitmap) ([]int64, error)) error {
 	var ids []int64
 	if err := im.file.Read(ctx, func(c *dbfile.Conn) (err error) {
-		ids, err = gone(c, &im.seen)
+		ids, err = gone(ctx, c, &im.seen)
 		return err
 	}); err != nil {
 		return err
@@ -275,13 +271,11 @@ func (s *Store) deleteRows(ctx context.Context, kind rowKind, condition string, 
 			if ids, err = dbfile.List(c, query, args, scanID); err != nil {
 				return err
 			}
-			if err := kind.forget(c, ids); err != nil {
+			if err := kind.forget(c, ids, func() { s.pace(ctx) }); err != nil {
 				return err
 			}
-			for i, id := range ids {
-				if i%paceEvery == 0 {
-					s.pace(ctx)
-				}
+			for _, id := range ids {
+				s.pace(ctx)
 				if _, err := c.Exec(`DELETE FROM `+kind.table+` WHERE id = ?`, id); err != nil {
 					return err
 				}

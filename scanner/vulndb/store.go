@@ -31,8 +31,8 @@ const (
 
 // Options are what a store may be given; the zero value will do.
 type Options struct {
-	// Pace is called between the pieces of an import, of some milliseconds each,
-	// and may wait, so that other work of the process is not held up.
+	// Pace is called by imports and by GC for every row and may wait, so that other
+	// work of the process is not held up.
 	Pace func(ctx context.Context)
 	Log  *slog.Logger
 }

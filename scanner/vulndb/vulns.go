@@ -71,7 +71,7 @@ func (s *Store) updateVulnerabilities(ctx context.Context, updater string, finge
 
 // vulnerabilities writes all that an update brings; only show is left to do.
 func (im *importing) vulnerabilities(ctx context.Context, vulns datastore.VulnerabilityIter, touched map[string]bool) error {
-	err := batches(vulns, usableVuln, func(batch []*claircore.Vulnerability) error {
+	err := batches(vulns, usableVuln, func() { im.pace(ctx) }, func(batch []*claircore.Vulnerability) error {
 		if touched != nil {
 			for _, v := range batch {
 				touched[v.Name] = true
@@ -95,12 +95,13 @@ func usableVuln(v *claircore.Vulnerability) bool {
 
 // batches hands the usable ones of what all yields on to flush, some thousand
 // at a time.
-func batches[T any](all func(yield func(T, error) bool), usable func(T) bool, flush func([]T) error) (failed error) {
+func batches[T any](all func(yield func(T, error) bool), usable func(T) bool, pace func(), flush func([]T) error) (failed error) {
 	batch := make([]T, 0, batchRows)
 	all(func(v T, err error) bool {
 		if failed = err; failed != nil {
 			return false
 		}
+		pace() // to read a row may take longer than to write it
 		if !usable(v) {
 			return true
 		}
@@ -160,12 +161,13 @@ func boolInt(b bool) int {
 }
 
 // goneRows lists the living rows of the stream that the update does not have.
-func (im *importing) goneRows(c *dbfile.Conn, keep *bitmap) ([]int64, error) {
+func (im *importing) goneRows(ctx context.Context, c *dbfile.Conn, keep *bitmap) ([]int64, error) {
 	if im.empty {
 		return nil, nil
 	}
 	var gone []int64
 	err := c.Each(`SELECT id FROM `+im.table+` WHERE stream = ? AND end_op IS NULL`, []any{im.stream}, func(row dbfile.Row) error {
+		im.pace(ctx)
 		id, err := scanID(row)
 		if err == nil && !keep.has(id) {
 			gone = append(gone, id)
@@ -178,11 +180,12 @@ func (im *importing) goneRows(c *dbfile.Conn, keep *bitmap) ([]int64, error) {
 // finishDelta ends only rows whose names the update touched. The rows of an
 // update are all that are then alive.
 func (im *importing) finishDelta(ctx context.Context, touched map[string]bool) error {
-	return im.finish(ctx, func(c *dbfile.Conn, keep *bitmap) ([]int64, error) {
+	return im.finish(ctx, func(ctx context.Context, c *dbfile.Conn, keep *bitmap) ([]int64, error) {
 		var gone []int64
 		for name := range touched {
 			err := c.Each(`SELECT v.id FROM advisory a JOIN vuln v ON v.advisory = a.id WHERE a.name = ? AND v.stream = ? AND v.end_op IS NULL`,
 				[]any{name, im.stream}, func(row dbfile.Row) error {
+					im.pace(ctx)
 					id, err := scanID(row)
 					if err == nil && !keep.has(id) {
 						gone = append(gone, id)
