@@ -8,7 +8,8 @@ import (
 )
 
 // pacer has long work in the background, such as an import of CVE feeds, leave
-// the machine to clients: while requests come, it works half of the time.
+// the machine to clients: while requests come, it works at most half of the time,
+// and never for long, because that is what a request may have to wait for.
 type pacer struct {
 	open    atomic.Int64 // requests that are being answered
 	ended   atomic.Int64 // when the last one was answered, in nanoseconds

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -35,8 +36,8 @@ type window struct {
 	server, driver time.Duration // of the processors
 }
 
-// pacing measures what clients notice of an import of CVE feeds: before, during
-// and after it, at the same offered load.
+// pacing measures what clients notice of an import of CVE feeds, and how long the
+// import takes without them.
 func (b *bench) pacing(ctx context.Context) (err error) {
 	bundle := filepath.Join(b.dir, "bundle.zst")
 	if err := writeBundle(bundle, b.rows); err != nil {
@@ -46,14 +47,18 @@ func (b *bench) pacing(ctx context.Context) (err error) {
 	// the runtime for some milliseconds each.
 	runtime.GOMAXPROCS(4 * runtime.NumCPU())
 	r := &pacingReport{rows: b.rows}
-	defer func() {
-		if r.during.took > 0 {
-			r.print(os.Stdout)
-		}
-	}()
 	if r.alone, err = b.importAlone(ctx, bundle); err != nil {
 		return err
 	}
+	err = b.importBeside(ctx, bundle, r)
+	if r.during.took > 0 {
+		r.print(os.Stdout)
+	}
+	return err
+}
+
+// importBeside offers the same load before, during and after an import.
+func (b *bench) importBeside(ctx context.Context, bundle string, r *pacingReport) (err error) {
 	s, err := b.start(ctx, b.running[0], b.transports[0])
 	if err != nil {
 		return err
@@ -64,17 +69,16 @@ func (b *bench) pacing(ctx context.Context) (err error) {
 		return err
 	}
 	defer l.close()
-	if _, err = l.lasting(ctx, warmUp); err != nil {
+	if _, err := l.lasting(ctx, warmUp); err != nil {
 		return err
 	}
 	if r.before, err = l.lasting(ctx, b.calm); err != nil {
 		return err
 	}
-	if r.loaded, r.during, err = l.importing(ctx, bundle, b.limit); err != nil {
-		return err
-	}
-	if r.peak, err = s.memory("VmHWM"); err != nil {
-		return err
+	r.loaded, r.during, err = l.importing(ctx, bundle, b.limit)
+	peak, unknown := s.memory("VmHWM")
+	if r.peak = peak; err != nil || unknown != nil {
+		return errors.Join(err, unknown)
 	}
 	r.after, err = l.lasting(ctx, b.calm)
 	return err
@@ -107,35 +111,44 @@ type offered struct {
 	wires        []*wire
 }
 
-func (s *server) newOffered(ctx context.Context) (*offered, error) {
-	l := &offered{server: s, gets: stream{rate: getsPerSecond}, pushes: stream{rate: pushesPerSecond}}
-	if err := readable(ctx, s); err != nil {
-		return nil, err
-	}
-	var err error
+func (s *server) newOffered(ctx context.Context) (l *offered, err error) {
+	l = &offered{server: s, gets: stream{rate: getsPerSecond}, pushes: stream{rate: pushesPerSecond}}
 	if l.admin, err = s.administrator(ctx); err != nil {
 		return nil, err
 	}
-	reader, err := s.newClient(ctx, "read")
+	users, err := s.users(ctx, pushers, func(i int) string { return fmt.Sprintf("client%d", i) })
 	if err != nil {
 		return nil, err
 	}
-	for range getters {
-		w, err := s.wire(ctx, reader, "GET", reader.path("/manifests/latest"))
-		if err != nil {
-			l.close()
-			return nil, err
-		}
-		l.wires = append(l.wires, w)
-		l.gets.workers = append(l.gets.workers, func() (func(context.Context) error, error) {
-			return func(context.Context) error { return w.exchange() }, nil
-		})
-	}
-	users, err := s.users(ctx, pushers, func(i int) string { return fmt.Sprintf("client%d", i) })
 	for _, c := range users {
 		l.pushes.workers = append(l.pushes.workers, c.pushing())
 	}
-	return l, err
+	if err := l.addGetters(ctx); err != nil {
+		l.close()
+		return nil, err
+	}
+	return l, nil
+}
+
+// addGetters connects those who read the manifest of one image.
+func (l *offered) addGetters(ctx context.Context) error {
+	if err := readable(ctx, l.server); err != nil {
+		return err
+	}
+	c, err := l.server.newClient(ctx, "read")
+	if err != nil {
+		return err
+	}
+	for range getters {
+		w, err := l.server.wire(ctx, c, http.MethodGet, c.path("/manifests/latest"))
+		if err != nil {
+			return err
+		}
+		get := func(context.Context) error { return w.exchange() }
+		l.wires = append(l.wires, w)
+		l.gets.workers = append(l.gets.workers, func() (func(context.Context) error, error) { return get, nil })
+	}
+	return nil
 }
 
 func (l *offered) close() {

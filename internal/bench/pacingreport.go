@@ -79,8 +79,11 @@ func mostRatio(v float64) string {
 
 // String tells how long the import took.
 func (i imported) String() string {
-	if i.took == 0 {
-		return "not measured to its end"
+	switch {
+	case i.rows == 0:
+		return "not measured"
+	case i.took == 0:
+		return fmt.Sprintf("not seen to its end, %d rows", i.rows)
 	}
 	return fmt.Sprintf("%d rows in %s, %.0f a second", i.rows, i.took.Round(100*time.Millisecond), float64(i.rows)/i.took.Seconds())
 }
