@@ -18,7 +18,7 @@ type pacer struct {
 
 const (
 	// piece is how long the work goes on without a rest.
-	piece = time.Millisecond
+	piece = 500 * time.Microsecond
 	// busyFor is how long after a request the next one is expected.
 	busyFor = 200 * time.Millisecond
 	// maxRest bounds one rest, whatever a piece of work took.
