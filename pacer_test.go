@@ -26,13 +26,13 @@ func TestPacerRestsWhileClientsCome(t *testing.T) {
 		handler := p.watch(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { close(answering); <-release }))
 		go handler.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil))
 		<-answering
-		if rest := after(10 * time.Millisecond); rest != 10*time.Millisecond {
+		if rest := after(10 * time.Millisecond); rest != restFactor*10*time.Millisecond {
 			t.Errorf("while a request is answered it rests for %s", rest)
 		}
 		if rest := after(piece / 2); rest != 0 {
 			t.Errorf("within a piece it rests for %s", rest)
 		}
-		if rest := after(piece / 2); rest != piece {
+		if rest := after(piece / 2); rest != restFactor*piece {
 			t.Errorf("at the end of a piece it rests for %s", rest)
 		}
 		if rest := after(time.Second); rest != maxRest {
@@ -40,7 +40,7 @@ func TestPacerRestsWhileClientsCome(t *testing.T) {
 		}
 		close(release)
 		synctest.Wait()
-		if rest := after(10 * time.Millisecond); rest != 10*time.Millisecond {
+		if rest := after(10 * time.Millisecond); rest != restFactor*10*time.Millisecond {
 			t.Errorf("just after a request it rests for %s", rest)
 		}
 		time.Sleep(busyFor)
