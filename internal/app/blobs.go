@@ -140,9 +140,9 @@ func (a *App) StatBlob(ctx context.Context, c core.Caller, repository, digest st
 
 // LinkBlob lets the repository use a blob whose bytes the caller has proven to
 // hold by uploading them: the live file when there is one, else file, which
-// must be durable. The link is a lease until a manifest uses the blob. used says whether file was taken; otherwise it is garbage.
-// A zero generation of file means that there is none: CodeNotFound then tells
-// that no live file exists either.
+// must be durable. The link is a lease until a manifest uses the blob. used says
+// whether file was taken; otherwise it is garbage. A zero generation of file means
+// that there is none: CodeNotFound then tells that no live file exists either.
 func (a *App) LinkBlob(ctx context.Context, c core.Caller, repository string, file core.Blob) (used bool, err error) {
 	err = a.lease(ctx, c, func(s *session) error {
 		project, err := s.pushable(repository)
