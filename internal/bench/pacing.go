@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
-	"syscall"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -197,11 +196,11 @@ func (l *offered) importing(ctx context.Context, bundle string, limit time.Durat
 
 // until offers the load until stop is closed.
 func (l *offered) until(ctx context.Context, stop <-chan struct{}) (w window, err error) {
-	server, err := l.server.cpu()
+	server, driver, err := l.processorTimes()
 	if err != nil {
 		return w, err
 	}
-	driver, began := ownCPU(), time.Now()
+	began := time.Now()
 	group, ctx := errgroup.WithContext(ctx)
 	for _, s := range []struct {
 		stream *stream
@@ -215,19 +214,18 @@ func (l *offered) until(ctx context.Context, stop <-chan struct{}) (w window, er
 	if err := group.Wait(); err != nil {
 		return w, err
 	}
-	now, err := l.server.cpu()
-	w.took, w.driver, w.server = time.Since(began), ownCPU()-driver, now-server
+	serverNow, driverNow, err := l.processorTimes()
+	w.took, w.server, w.driver = time.Since(began), serverNow-server, driverNow-driver
 	fmt.Fprintf(os.Stderr, "%s, load %s: %s\n", w.took.Round(time.Second), loadAverage(), w.summary())
 	return w, err
 }
 
-// ownCPU is the processor time of this process so far.
-func ownCPU() time.Duration {
-	var usage syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
-		return 0
+// processorTimes are those of the server and of this process so far.
+func (l *offered) processorTimes() (server, driver time.Duration, err error) {
+	if server, err = l.server.cpu(); err == nil {
+		driver, err = processorTime(os.Getpid())
 	}
-	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+	return server, driver, err
 }
 
 // loadAverage is how busy the machine was in the last minute, this program and

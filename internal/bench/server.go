@@ -196,8 +196,11 @@ func (s *server) sample(ctx context.Context, m measurement) (sample, error) {
 }
 
 // cpu is the processor time of the server so far.
-func (s *server) cpu() (time.Duration, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", s.cmd.Process.Pid))
+func (s *server) cpu() (time.Duration, error) { return processorTime(s.cmd.Process.Pid) }
+
+// processorTime is what a process has used so far.
+func processorTime(pid int) (time.Duration, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		return 0, err
 	}
