@@ -57,13 +57,18 @@ func (a *App) ProjectArtifacts(ctx context.Context, c core.Caller, ref core.Proj
 	return list, total, err
 }
 
+func artifactIDs(artifacts []core.Artifact) []int64 {
+	ids := make([]int64, len(artifacts))
+	for i, a := range artifacts {
+		ids[i] = a.ID
+	}
+	return ids
+}
+
 // complete adds tags, children, verified signatures and the state of the scan to
 // artifacts.
 func (s *session) complete(plain []core.Artifact) ([]Artifact, error) {
-	ids := make([]int64, len(plain))
-	for i, p := range plain {
-		ids[i] = p.ID
-	}
+	ids := artifactIDs(plain)
 	tags, err := s.TagsOf(ids)
 	if err != nil {
 		return nil, err

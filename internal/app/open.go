@@ -172,11 +172,7 @@ func (a *App) ArtifactWindow(ctx context.Context, c core.Caller, full string, f 
 // listed adds the first tags, the children, the state of the scan and what is
 // decided about pulls, by tag where there is one, to artifacts of one repository.
 func (s *session) listed(project core.Project, tag string, plain ...core.Artifact) ([]ListedArtifact, error) {
-	list := make([]ListedArtifact, len(plain))
-	ids := make([]int64, len(plain))
-	for i, p := range plain {
-		ids[i] = p.ID
-	}
+	list, ids := make([]ListedArtifact, len(plain)), artifactIDs(plain)
 	children, err := s.ChildrenOf(ids)
 	if err != nil {
 		return nil, err

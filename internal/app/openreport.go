@@ -42,7 +42,11 @@ func (a *App) OpenReport(ctx context.Context, c core.Caller, full, reference str
 		if err != nil {
 			return err
 		}
-		if opened, err = s.reportOf(found, list); err == nil && opened.Fact.Status == "" {
+		state, err := s.scanState(found)
+		if err != nil {
+			return err
+		}
+		if opened, err = s.reportOf(found, state.Fact, list); err == nil && opened.Fact.Status == "" {
 			err = core.Errorf(core.CodeNotFound, "there is no vulnerability report of %s; scan it first", core.Clip(reference, 160))
 		}
 		return err
@@ -55,12 +59,8 @@ func (a *App) OpenReport(ctx context.Context, c core.Caller, full, reference str
 
 // reportOf is what is known of the artifact's report without the scanner: its
 // vulnerabilities are missing.
-func (s *session) reportOf(artifact core.Artifact, list core.CVEAllowlist) (opened OpenedReport, err error) {
-	state, err := s.scanState(artifact)
-	if err != nil {
-		return opened, err
-	}
-	opened.Repository, opened.Digest, opened.Fact, opened.Allowed = artifact.Repository, artifact.Digest, state.Fact, map[string]bool{}
+func (s *session) reportOf(artifact core.Artifact, fact core.ScanFact, list core.CVEAllowlist) (opened OpenedReport, err error) {
+	opened.Repository, opened.Digest, opened.Fact, opened.Allowed = artifact.Repository, artifact.Digest, fact, map[string]bool{}
 	for _, f := range opened.Fact.Findings {
 		if list.Allows(f.CVE, s.Now()) {
 			opened.Allowed[f.CVE] = true
@@ -143,16 +143,29 @@ func (s *session) reportsOf(project core.Project, latest bool, w core.Window) (b
 		return nil, ends, err
 	}
 	images, ends, err := s.ImagePage(project.ID, latest, w)
+	if err != nil {
+		return nil, ends, err
+	}
+	children, err := s.ChildrenOf(artifactIDs(images))
+	if err != nil {
+		return nil, ends, err
+	}
+	facts, err := s.scanFacts(images, children)
+	if err != nil {
+		return nil, ends, err
+	}
 	for _, image := range images {
-		opened, err := s.reportOf(image, list)
+		fact := facts[image.Digest]
+		if fact.Status != core.ScanSuccess {
+			continue
+		}
+		opened, err := s.reportOf(image, fact, list)
 		if err != nil {
 			return nil, ends, err
 		}
-		if opened.Fact.Status == core.ScanSuccess {
-			batch = append(batch, opened)
-		}
+		batch = append(batch, opened)
 	}
-	return batch, ends, err
+	return batch, ends, nil
 }
 
 // allowlistOf is the allowlist that counts in the project, whether or not it

@@ -182,24 +182,45 @@ type ScanState struct {
 	Stopped bool
 }
 
-// scanStates returns where each of the images and indexes stands, by digest. An
-// index without a scan of its own is as bad as what is in it.
-func (s *session) scanStates(artifacts []core.Artifact, children map[int64][]core.Child) (map[string]ScanState, error) {
-	var wanted, digests []string
+// scanFacts returns what is known of each of the images and indexes, by digest.
+// An index without a scan of its own is as bad as what is in it.
+func (s *session) scanFacts(artifacts []core.Artifact, children map[int64][]core.Child) (map[string]core.ScanFact, error) {
+	var digests []string
 	for _, a := range artifacts {
-		if a.Kind != core.KindImage {
-			continue
-		}
-		wanted = append(wanted, imageToScan{a.Digest}.parameters())
 		digests = append(digests, a.Digest)
 		for _, child := range children[a.ID] {
 			digests = append(digests, child.Digest)
 		}
 	}
-	if len(wanted) == 0 {
+	known, err := s.ScanFacts(digests...)
+	if err != nil {
+		return nil, err
+	}
+	facts := make(map[string]core.ScanFact, len(artifacts))
+	for _, a := range artifacts {
+		fact, ok := known[a.Digest]
+		if !ok {
+			fact = together(a.Digest, children[a.ID], known)
+		}
+		facts[a.Digest] = fact
+	}
+	return facts, nil
+}
+
+// scanStates returns where each of the artifacts stands, by digest; what is no
+// image or index stands nowhere.
+func (s *session) scanStates(artifacts []core.Artifact, children map[int64][]core.Child) (map[string]ScanState, error) {
+	var images []core.Artifact
+	var wanted []string
+	for _, a := range artifacts {
+		if a.Kind == core.KindImage {
+			images, wanted = append(images, a), append(wanted, imageToScan{a.Digest}.parameters())
+		}
+	}
+	if len(images) == 0 {
 		return nil, nil
 	}
-	facts, err := s.ScanFacts(digests...)
+	facts, err := s.scanFacts(images, children)
 	if err != nil {
 		return nil, err
 	}
@@ -208,14 +229,10 @@ func (s *session) scanStates(artifacts []core.Artifact, children map[int64][]cor
 		return nil, err
 	}
 	stopped, err := s.StoppedJobs(scanJobs, wanted)
-	states := make(map[string]ScanState, len(artifacts))
-	for _, a := range artifacts {
-		fact, known := facts[a.Digest]
-		if !known {
-			fact = together(a.Digest, children[a.ID], facts)
-		}
-		job := imageToScan{a.Digest}.parameters()
-		states[a.Digest] = ScanState{Fact: fact, Open: open[job].Status, Stopped: stopped[job].After(fact.ScannedAt)}
+	states := make(map[string]ScanState, len(images))
+	for i, a := range images {
+		fact := facts[a.Digest]
+		states[a.Digest] = ScanState{Fact: fact, Open: open[wanted[i]].Status, Stopped: stopped[wanted[i]].After(fact.ScannedAt)}
 	}
 	return states, err
 }
