@@ -100,6 +100,7 @@ func TestBrowserArtifactChanges(t *testing.T) {
 	b.See("The repository archive/old/gateway was deleted")
 	b.Goto("/projects/payments/repositories/gateway")
 	b.Click("2.13.0")
+	b.See("Pull command") // the repository's page has a Delete too
 	b.Click("Delete")
 	b.See("All 2 tags go with it: 2.13.0, stable.")
 	b.Shot("artifact-delete")
