@@ -121,7 +121,9 @@ func sameLines(t *testing.T, a, textA, b, textB string) {
 	}
 }
 
-// TestDamagedBundles changes nothing with a bundle that is not whole.
+// TestDamagedBundles changes nothing with a bundle that is not whole. Of the
+// bits of a packed file some carry nothing: it unpacks to the same without them
+// (an offset to other, equal bytes), and is then as good as before.
 func TestDamagedBundles(t *testing.T) {
 	m := newMirror(t)
 	bundle, _ := exported(t, m)
@@ -139,11 +141,16 @@ func TestDamagedBundles(t *testing.T) {
 			t.Fatalf("%s changed the data", what)
 		}
 	}
-	for part := 1; part < 20; part++ {
-		at := len(bundle) * part / 20
+	whole, err := unpacked(bundle)
+	must(t, err)
+	for part := 1; part < 60; part++ {
+		at := len(bundle) * part / 60
 		try("cut", bundle[:at], "")
 		flipped := bytes.Clone(bundle)
-		flipped[at] ^= 0x40
+		flipped[at] ^= 1 << (part % 8)
+		if same, err := unpacked(flipped); err == nil && bytes.Equal(same, whole) {
+			continue
+		}
 		try("flipped", flipped, "")
 	}
 	try("without its last byte", bundle[:len(bundle)-1], "")
@@ -177,6 +184,15 @@ func TestDamagedBundles(t *testing.T) {
 	try("a later schema", rewritten(t, bundle, func(name string, content []byte) (string, []byte) {
 		return name, bytes.Replace(content, []byte(`"schema":1`), []byte(`"schema":2`), 1)
 	}), "schema version 2, and this registry reads version 1")
+}
+
+func unpacked(bundle []byte) ([]byte, error) {
+	z, err := zstd.NewReader(nil)
+	if err != nil {
+		return nil, err
+	}
+	defer z.Close()
+	return z.DecodeAll(bundle, nil)
 }
 
 // rewritten unpacks the bundle, has change look at each file, and packs it again.
