@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"hash"
 	"io"
 	"math/rand/v2"
 	"net/http"
@@ -24,6 +25,7 @@ type client struct {
 	credential string // the Authorization header; empty without
 	cookie     string // of a session; empty without
 	random     *rand.ChaCha8
+	layers     layers
 	buffer     []byte
 }
 
@@ -47,8 +49,9 @@ func (s *server) anonymous(repository string) *client {
 	for i := range seed {
 		seed[i] = byte(rand.IntN(256)) // content that no earlier client has sent
 	}
+	random := rand.NewChaCha8(seed)
 	c := &client{http: &http.Client{Transport: s.roundTripper()}, url: s.url, repository: project + "/" + repository,
-		random: rand.NewChaCha8(seed), buffer: make([]byte, 1<<20)}
+		random: random, layers: newLayers(random), buffer: make([]byte, 1<<20)}
 	s.clients = append(s.clients, c)
 	return c
 }
@@ -222,16 +225,45 @@ type blob struct {
 	content []byte
 }
 
-func newBlob(content []byte) blob { return blob{digestOf(content), content} }
+// layers makes layers that differ in their ends. The start is made and hashed
+// once: who pushes has its images already, and does not make them meanwhile.
+type layers struct {
+	random *rand.ChaCha8
+	start  []byte
+	hashed hash.Cloner // of start
+}
+
+// uniqueSize is how many bytes of a layer no other layer has.
+const uniqueSize = 64
+
+func newLayers(random *rand.ChaCha8) layers {
+	l := layers{random: random, start: make([]byte, layerSize-uniqueSize), hashed: sha256.New().(hash.Cloner)}
+	_, _ = random.Read(l.start)    // never fails
+	_, _ = l.hashed.Write(l.start) // never fails
+	return l
+}
+
+func (l layers) next() (blob, error) {
+	content := append(make([]byte, 0, layerSize), l.start...)
+	end := content[len(l.start):layerSize]
+	_, _ = l.random.Read(end) // never fails
+	h, err := l.hashed.Clone()
+	if err != nil {
+		return blob{}, err
+	}
+	_, _ = h.Write(end) // never fails
+	return blob{"sha256:" + hex.EncodeToString(h.Sum(nil)), content[:layerSize]}, nil
+}
 
 // newImage makes an image of three random layers.
 func (c *client) newImage() (image, error) {
 	im := image{manifest: manifest{SchemaVersion: 2, MediaType: manifestType}}
 	var ids []string
 	for range 3 {
-		layer := make([]byte, layerSize)
-		_, _ = c.random.Read(layer) // never fails
-		b := newBlob(layer)
+		b, err := c.layers.next()
+		if err != nil {
+			return im, err
+		}
 		ids, im.blobs = append(ids, b.digest), append(im.blobs, b)
 		im.manifest.Layers = append(im.manifest.Layers, descriptor{"application/vnd.oci.image.layer.v1.tar", b.digest, layerSize})
 	}
@@ -240,7 +272,7 @@ func (c *client) newImage() (image, error) {
 	if err != nil {
 		return im, err
 	}
-	b := newBlob(config)
+	b := blob{digestOf(config), config}
 	im.blobs = append(im.blobs, b)
 	im.manifest.Config = descriptor{"application/vnd.oci.image.config.v1+json", b.digest, len(config)}
 	return im, nil
