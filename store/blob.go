@@ -20,15 +20,13 @@ func (tx *Tx) LiveBlob(digest string) (core.Blob, error) {
 	return one(tx, `SELECT `+blobColumns+` FROM blob WHERE digest = $1 AND NOT deleting AND damaged_at = 0`, []any{digest}, scanBlob)
 }
 
-// CreateBlob records a file that is durable under its digest and generation.
-// Where there is a damaged one, the file takes its place in all that uses it.
+// CreateBlob records a file that is durable under its digest and generation;
+// ErrNoRow when there is a live one. Where there is a damaged one, the file takes
+// its place in all that uses it.
 func (tx *Tx) CreateBlob(b core.Blob) (id int64, err error) {
-	err = tx.get(`UPDATE blob SET generation = $2, size = $3, damaged_at = 0 WHERE digest = $1 AND NOT deleting AND damaged_at > 0 RETURNING id`,
-		[]any{b.Digest, b.Generation, b.Size}, &id)
-	if err != ErrNoRow {
-		return id, err
-	}
-	err = tx.get(`INSERT INTO blob (digest, generation, size, deleting, created_at) VALUES ($1, $2, $3, FALSE, $4) RETURNING id`,
+	err = tx.get(`INSERT INTO blob (digest, generation, size, deleting, created_at) VALUES ($1, $2, $3, FALSE, $4)
+		ON CONFLICT (digest) WHERE NOT deleting DO UPDATE SET generation = excluded.generation, size = excluded.size, damaged_at = 0
+		WHERE blob.damaged_at > 0 RETURNING id`,
 		[]any{b.Digest, b.Generation, b.Size, micros(tx.now)}, &id)
 	return id, err
 }

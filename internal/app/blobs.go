@@ -152,13 +152,8 @@ func (a *App) LinkBlob(ctx context.Context, c core.Caller, repository string, fi
 		if err := s.checkQuota(project, file); err != nil {
 			return err
 		}
-		blob, err := s.LiveBlob(file.Digest)
-		used = errors.Is(err, store.ErrNoRow) && file.Generation != 0
-		if used {
-			blob = file
-			blob.ID, err = s.CreateBlob(file)
-		}
-		if err != nil {
+		var blob core.Blob
+		if blob, used, err = s.takeFile(file); err != nil {
 			return err
 		}
 		id, err := s.EnsureRepository(project.ID, repository)
@@ -168,6 +163,20 @@ func (a *App) LinkBlob(ctx context.Context, c core.Caller, repository string, fi
 		return s.LinkBlob(id, blob.ID, s.Now().Add(leaseTime))
 	})
 	return used && err == nil, err
+}
+
+// takeFile records file, which must be durable, as the live one of its digest.
+// Where there is one already, or file has no generation, it returns that instead:
+// ErrNoRow when there is none.
+func (s *session) takeFile(file core.Blob) (blob core.Blob, used bool, err error) {
+	if file.Generation != 0 {
+		file.ID, err = s.CreateBlob(file)
+		if !errors.Is(err, store.ErrNoRow) {
+			return file, err == nil, err
+		}
+	}
+	blob, err = s.LiveBlob(file.Digest)
+	return blob, false, err
 }
 
 // checkQuota refuses a blob that cannot fit, long before the manifest is

@@ -107,15 +107,11 @@ func (p *publication) again(file core.Blob, hold bool) (used bool, err error) {
 
 // ownFile finds the row of the manifest's own file, or makes it of file.
 func (p *publication) ownFile(file core.Blob) (blob core.Blob, used bool, err error) {
-	blob, err = p.LiveBlob(file.Digest)
-	if !errors.Is(err, store.ErrNoRow) {
-		return blob, false, err
+	blob, used, err = p.takeFile(file)
+	if errors.Is(err, store.ErrNoRow) {
+		err = ErrFileVanished
 	}
-	if file.Generation == 0 {
-		return file, false, ErrFileVanished
-	}
-	file.ID, err = p.CreateBlob(file)
-	return file, true, err
+	return blob, used, err
 }
 
 // ownBlob is ownFile for a manifest that is new to the repository.
