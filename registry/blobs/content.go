@@ -104,10 +104,11 @@ func (s *FileStore) put(temp, target string, content []byte) error {
 }
 
 // publish gives the open file temp its final name and makes content and name
-// durable, both at the same time: a filesystem with a journal does that with
-// one commit, where one after the other takes two. Only then may a row name the
-// file. A power cut before that leaves a file that no row knows and that may not
-// be whole: the garbage collection removes it, and fsck inspects it before use.
+// durable, in this order: on a filesystem with a journal the commit that makes
+// the content durable holds the name too, and the directory costs nothing more.
+// Only then may a row name the file. A power cut before that leaves a file that
+// no row knows and that may not be whole: the garbage collection removes it, and
+// fsck inspects it before use.
 //
 // When the content could not be synced, the file is removed: its bytes cannot
 // be trusted. When only the name could not, it stays: another request may have
@@ -116,13 +117,10 @@ func (s *FileStore) publish(f LayerFile, temp, target string) error {
 	if err := s.rename(temp, target); err != nil {
 		return err
 	}
-	named := make(chan error, 1)
-	go func() { named <- s.layer.SyncDir(filepath.Dir(target)) }()
-	err := f.Sync()
-	if err != nil {
-		err = errors.Join(err, removeFile(s.layer, target))
+	if err := f.Sync(); err != nil {
+		return errors.Join(err, removeFile(s.layer, target))
 	}
-	return errors.Join(err, <-named)
+	return s.layer.SyncDir(filepath.Dir(target))
 }
 
 // rename moves a file, into a folder that is made when it is not there.

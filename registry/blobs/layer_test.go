@@ -3,7 +3,6 @@ package blobs_test
 import (
 	"io/fs"
 	"path/filepath"
-	"strings"
 	"sync"
 
 	"github.com/breakwater-registry/breakwater/registry/blobs"
@@ -45,18 +44,12 @@ func (l *spyLayer) failOn(op string, err error) {
 	})
 }
 
-// take returns the operations since the last take. A sync of a file and one of
-// its folder run at the same time and are told in this order.
+// take returns the operations since the last take.
 func (l *spyLayer) take() []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	ops := l.ops
 	l.ops = nil
-	for i := 1; i < len(ops); i++ {
-		if ops[i] == "sync" && strings.HasPrefix(ops[i-1], "syncdir ") {
-			ops[i-1], ops[i] = ops[i], ops[i-1]
-		}
-	}
 	return ops
 }
 
