@@ -53,17 +53,68 @@ func (u *Upload) Append(ctx context.Context, r io.Reader, maxBytes int64) (int64
 		return 0, err
 	}
 	u.verified = ""
-	buf := u.store.buffers.Get().(*[]byte)
-	defer u.store.buffers.Put(buf)
+	p := pieces{store: u.store, hash: u.session.hash}
+	defer p.end()
 	var added int64
 	for {
-		chunk, readErr := nextChunk(ctx, r, *buf, maxBytes, added)
+		chunk, readErr := nextChunk(ctx, r, p.buffer(), maxBytes, added)
 		if err := u.write(chunk); err != nil {
 			return added, err
 		}
+		p.add(chunk, readErr == nil)
 		added += int64(len(chunk))
 		if readErr != nil {
 			return added, u.readError(readErr)
+		}
+	}
+}
+
+// pieces hashes what arrives. Of a large upload the hash costs more than all
+// the rest, so that a piece is hashed while the next one is read and written.
+type pieces struct {
+	store   *FileStore
+	hash    hash.Hash
+	buffers [2]*[]byte
+	turn    int
+	running chan struct{} // closed when the piece handed over has been hashed; nil without
+}
+
+// buffer returns where the next piece may be read to.
+func (p *pieces) buffer() []byte {
+	if p.buffers[p.turn] == nil {
+		p.buffers[p.turn] = p.store.buffers.Get().(*[]byte)
+	}
+	return *p.buffers[p.turn]
+}
+
+// add hashes a piece that is in the buffer; more says that another one follows.
+func (p *pieces) add(piece []byte, more bool) {
+	p.wait()
+	if !more {
+		p.hash.Write(piece)
+		return
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		p.hash.Write(piece)
+	}()
+	p.running, p.turn = done, 1-p.turn
+}
+
+func (p *pieces) wait() {
+	if p.running != nil {
+		<-p.running
+		p.running = nil
+	}
+}
+
+// end waits for what is being hashed and gives the buffers back.
+func (p *pieces) end() {
+	p.wait()
+	for _, buf := range p.buffers {
+		if buf != nil {
+			p.store.buffers.Put(buf)
 		}
 	}
 }
@@ -116,7 +167,7 @@ func (u *Upload) readError(err error) error {
 	}
 }
 
-// write adds p to the file and the running hash, or leaves both as they were.
+// write adds p to the file, or leaves that as it was.
 func (u *Upload) write(p []byte) error {
 	if len(p) == 0 {
 		return nil
@@ -135,8 +186,7 @@ func (u *Upload) write(p []byte) error {
 		startWriteback(u.file, u.handed, u.session.size-u.handed)
 		u.handed = u.session.size
 	}
-	_, err := u.session.hash.Write(p)
-	return err
+	return nil
 }
 
 // open opens the upload's file unless it is open.
