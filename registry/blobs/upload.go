@@ -16,7 +16,7 @@ import (
 )
 
 // writebackStep is how many bytes of an upload arrive before the kernel is asked
-// to begin writing them.
+// to begin writing them, unless they are the last.
 const writebackStep = 8 << 20
 
 // maxEmptyReads is how often a reader may return neither bytes nor an error.
@@ -61,6 +61,7 @@ func (u *Upload) Append(ctx context.Context, r io.Reader, maxBytes int64) (int64
 		if err := u.write(chunk); err != nil {
 			return added, err
 		}
+		u.handOver(readErr != nil)
 		p.add(chunk, readErr == nil)
 		added += int64(len(chunk))
 		if readErr != nil {
@@ -182,11 +183,16 @@ func (u *Upload) write(p []byte) error {
 		return explain("write an upload", err)
 	}
 	u.session.size += int64(len(p))
-	if u.session.size-u.handed >= writebackStep {
-		startWriteback(u.file, u.handed, u.session.size-u.handed)
+	return nil
+}
+
+// handOver asks the kernel to begin writing what has arrived, where that is
+// much or all there is: the disk works while the bytes are hashed.
+func (u *Upload) handOver(all bool) {
+	if length := u.session.size - u.handed; all && length > 0 || length >= writebackStep {
+		startWriteback(u.file, u.handed, length)
 		u.handed = u.session.size
 	}
-	return nil
 }
 
 // open opens the upload's file unless it is open.
