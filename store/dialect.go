@@ -15,7 +15,7 @@ import (
 type dialect struct {
 	driver     string
 	beginWrite string
-	beginRead  string
+	beginRead  string            // of an engine that has no version
 	types      *strings.Replacer // of the placeholders in migrations
 	tables     string            // a query for the names of all tables
 	impatient  string            // a statement after which a connection does not wait for locks itself
@@ -29,7 +29,6 @@ type dialect struct {
 var sqliteDialect = dialect{
 	driver:     "sqlite",
 	beginWrite: "BEGIN IMMEDIATE",
-	beginRead:  "BEGIN DEFERRED",
 	types: strings.NewReplacer(
 		"{id}", "INTEGER PRIMARY KEY AUTOINCREMENT", // an id is never given out twice
 		"{text}", "TEXT", "{bytes}", "BLOB"),

@@ -18,22 +18,12 @@ type question struct {
 	numbers [6]int64
 }
 
-// refresh forgets everything when the database has changed. It begins the
-// snapshot of the transaction that it is called in; an engine that has no query
-// for the version is remembered for that transaction only.
-func (m *memo) refresh(tx *Tx, query string) error {
-	if query == "" {
-		m.answers = map[question]any{}
-		return nil
-	}
-	var version int64
-	if err := tx.get(query, nil, &version); err != nil {
-		return err
-	}
-	if m.answers == nil || m.version != version || len(m.answers) >= maxAnswers {
+// refresh forgets everything when the database has another version. An engine
+// that tells none is remembered for one transaction only.
+func (m *memo) refresh(version int64) {
+	if version == 0 || m.answers == nil || m.version != version || len(m.answers) >= maxAnswers {
 		m.version, m.answers = version, map[question]any{}
 	}
-	return nil
 }
 
 // recall answers q from memory, or by read. What it returns must not be changed.

@@ -151,6 +151,37 @@ func TestOnlyRelaxedUpdatesDoNotWaitForTheDisk(t *testing.T) {
 	})
 }
 
+// All that a view reads is of one moment, also what it reads after a commit that
+// came meanwhile; the next view sees that.
+func TestViewIsOfOneMoment(t *testing.T) {
+	eachEngine(t, func(t *testing.T, s *store.Store, _ *memoryJournal) {
+		there := func(tx *store.Tx) bool {
+			_, err := tx.LiveBlob("digest")
+			if err != nil && err != store.ErrNoRow {
+				t.Fatal(err)
+			}
+			return err == nil
+		}
+		view(t, s, func(tx *store.Tx) error {
+			before := there(tx)
+			update(t, s, func(tx *store.Tx) error {
+				_, err := tx.CreateBlob(core.Blob{Digest: "digest", Generation: 1})
+				return err
+			})
+			if before || there(tx) {
+				t.Error("a view sees what was committed while it ran")
+			}
+			return nil
+		})
+		view(t, s, func(tx *store.Tx) error {
+			if !there(tx) {
+				t.Error("a view does not see what was committed before it")
+			}
+			return nil
+		})
+	})
+}
+
 func TestPanicOfOneUpdateReachesItsCallerOnly(t *testing.T) {
 	eachEngine(t, func(t *testing.T, s *store.Store, _ *memoryJournal) {
 		func() {

@@ -93,19 +93,48 @@ func (c *conn) relax(d dialect, relaxed bool) error {
 }
 
 func (c *conn) view(d dialect, fn func(*Tx) error) (err error) {
-	if _, err := c.exec(d.beginRead); err != nil {
+	end, version, err := c.beginRead(d)
+	if err != nil {
 		return fmt.Errorf("begin: %w", err)
 	}
 	defer func() {
-		if _, e := c.exec("ROLLBACK"); e != nil && err == nil {
+		if e := end(); e != nil && err == nil {
 			err = fmt.Errorf("end of read: %w", e)
 		}
 	}()
-	tx := &Tx{conn: c, now: time.Now(), memo: &c.memo}
-	if err := c.memo.refresh(tx, d.version); err != nil {
-		return fmt.Errorf("begin: %w", err)
+	c.memo.refresh(version)
+	return fn(&Tx{conn: c, now: time.Now(), memo: &c.memo})
+}
+
+// beginRead begins a snapshot, which lasts until end, and returns the version of
+// the database in it; 0 where the engine cannot tell. SQLite has a snapshot for as
+// long as a query is being read, so that the query for the version, left at its
+// row, does for what would be three statements.
+func (c *conn) beginRead(d dialect) (end func() error, version int64, err error) {
+	if d.version == "" {
+		_, err = c.exec(d.beginRead)
+		return func() error { _, err := c.exec("ROLLBACK"); return err }, 0, err
 	}
-	return fn(tx)
+	stmt, done, err := c.stmt(d.version)
+	if err != nil {
+		return nil, 0, err
+	}
+	rows, err := stmt.QueryContext(background())
+	if err != nil {
+		done()
+		return nil, 0, wrapError(err)
+	}
+	end = func() error {
+		defer done()
+		return wrapError(errors.Join(rows.Err(), rows.Close()))
+	}
+	if !rows.Next() {
+		return nil, 0, errors.Join(errors.New("the database tells no version"), end())
+	}
+	if err := rows.Scan(&version); err != nil {
+		return nil, 0, errors.Join(err, end())
+	}
+	return end, version, nil
 }
 
 // Tx is one transaction. It is valid inside the function it was given to, and
