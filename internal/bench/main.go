@@ -111,7 +111,7 @@ func parse(args []string) (options, error) {
 	fs.BoolVar(&o.imports, "import", false, "measure instead what clients of Breakwater notice of an import of CVE feeds, over the first of the transports")
 	fs.IntVar(&o.rows, "rows", 2_000_000, "with -import: the rows that are imported")
 	fs.DurationVar(&o.calm, "calm", time.Minute, "with -import: how long the load lasts without the import, before it and after it")
-	fs.DurationVar(&o.limit, "limit", 15*time.Minute, "with -import: how long an import may take")
+	fs.DurationVar(&o.limit, "limit", 30*time.Minute, "with -import: how long an import may take")
 	fs.BoolVar(&o.alone, "alone", true, "with -import: measure first how long the import takes without the load")
 	if err := fs.Parse(args); err != nil {
 		return o, err
