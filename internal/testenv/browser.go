@@ -133,8 +133,11 @@ func (b *Chrome) Goto(path string) {
 }
 
 // find is the script that finds an element by its name as it is read out:
-// buttons and links by their text or label, fields by their label.
+// buttons and links by their text or label, fields by their label. On a page that
+// is being left it finds nothing, so that no button of it is pressed in place of
+// the next page's; an answer that is a download leaves no page, hence the limit.
 const find = `(kind, name) => {
+	if (window.leftAt > Date.now() - 5000) return null;
 	const text = (e) => (e.getAttribute("aria-label") || e.innerText || e.textContent).replace(/\s+/g, " ").trim();
 	const shown = (e) => e.checkVisibility() && !e.closest("[inert]");
 	if (kind === "field") {
@@ -186,8 +189,24 @@ func (b *Chrome) await(what, condition string) {
 // Click presses the button or follows the link with that name.
 func (b *Chrome) Click(name string) {
 	b.t.Helper()
-	b.on("action", name, `(e) => { e.scrollIntoView({block: "center"}); e.click(); }`)
+	b.on("action", name, press)
 }
+
+// press is the script of a click. It notes when the page is left with it: by a
+// link to another one, or by a form, unless a script of the page steps in.
+const press = `(e) => {
+	const here = (target) => !target || target === "_self";
+	const page = (url) => url.split("#")[0];
+	const left = (event) => {
+		const goes = event.type === "submit" ? event.target.getAttribute("method") !== "dialog" && here(event.target.getAttribute("target"))
+			: e.matches("a[href]") && !e.hasAttribute("download") && here(e.target) && page(e.href) !== page(location.href);
+		if (goes && !event.defaultPrevented) window.leftAt = Date.now();
+	};
+	e.scrollIntoView({block: "center"});
+	for (const type of ["click", "submit"]) addEventListener(type, left);
+	e.click();
+	for (const type of ["click", "submit"]) removeEventListener(type, left);
+}`
 
 // Fill types value into the field with that label, in place of what is there.
 func (b *Chrome) Fill(label, value string) {
