@@ -15,9 +15,7 @@ import (
 
 // diffRows are the rows that are in the first operation and whose content is
 // not in the second.
-const diffRows = `SELECT v.id, a.name, a.updater, a.description, a.issued, a.links, a.severity, a.normalized_severity, a.aliases,
-		p.name, p.kind, p.module, p.arch, p.version, v.dist, v.repo, v.fixed, v.arch_op, v.invert
-	FROM vuln v JOIN package p ON p.id = v.package JOIN advisory a ON a.id = v.advisory
+const diffRows = `SELECT ` + vulnColumns + ` FROM vuln v
 	WHERE v.stream = ?1 AND v.first_op <= ?2 AND (v.end_op IS NULL OR v.end_op > ?2)
 		AND NOT EXISTS (SELECT 1 FROM vuln w WHERE w.stream = ?3 AND w.hash = v.hash AND w.first_op <= ?4 AND (w.end_op IS NULL OR w.end_op > ?4)) ORDER BY v.id`
 
@@ -42,7 +40,7 @@ func (s *Store) GetUpdateDiff(ctx context.Context, prev, cur uuid.UUID) (*driver
 		if err != nil {
 			return err
 		}
-		g := &getter{conn: c, dists: dists, repos: map[int64]claircore.Repository{}, rows: map[int64]*claircore.Vulnerability{}}
+		g := &getter{conn: c, dists: dists, shared: newShared(c), rows: map[int64]*claircore.Vulnerability{}}
 		if diff.Added, err = g.without(to, from); err != nil || prev == uuid.Nil {
 			return err
 		}
@@ -73,11 +71,17 @@ func (e *endpoint) find(c *dbfile.Conn, ref uuid.UUID, op *driver.UpdateOperatio
 }
 
 func (g *getter) without(a, b endpoint) ([]claircore.Vulnerability, error) {
-	return dbfile.List(g.conn, diffRows, []any{a.stream, a.op, b.stream, b.op}, func(row dbfile.Row) (claircore.Vulnerability, error) {
-		v, err := g.scan(row)
-		if err != nil {
-			return claircore.Vulnerability{}, err
-		}
-		return *v, nil
-	})
+	rows, err := dbfile.List(g.conn, diffRows, []any{a.stream, a.op, b.stream, b.op}, scanVuln)
+	if err != nil {
+		return nil, err
+	}
+	found, err := g.vulnerabilities(rows)
+	if err != nil {
+		return nil, err
+	}
+	var all []claircore.Vulnerability
+	for _, v := range found {
+		all = append(all, *v)
+	}
+	return all, nil
 }

@@ -18,13 +18,14 @@ import (
 // visible holds for the rows that are in the latest operation of their stream.
 const visible = `v.first_op <= s.latest AND (v.end_op IS NULL OR v.end_op > s.latest)`
 
+// What rows share is not joined but looked up once: a popular package has
+// thousands of them, and each join would search another table for every one.
+//
 // SQLite plans a statement anew for each value of a parameter that could choose
 // another index, which here costs more than the look-up. A parameter in a
 // subquery is not looked at.
-const selectVulns = `SELECT v.id, a.name, a.updater, a.description, a.issued, a.links, a.severity, a.normalized_severity, a.aliases,
-		p.name, p.kind, p.module, p.arch, p.version, v.dist, v.repo, v.fixed, v.arch_op, v.invert
-	FROM package p JOIN vuln v ON v.package = p.id JOIN stream s ON s.id = v.stream JOIN advisory a ON a.id = v.advisory
-	WHERE p.name = (SELECT ?) AND p.kind = (SELECT ?) AND ` + visible
+const selectVulns = `SELECT ` + vulnColumns + ` FROM package p JOIN vuln v ON v.package = p.id
+	WHERE p.name = (SELECT ?) AND p.kind = (SELECT ?)`
 
 // Get implements datastore.Vulnerability. Records without a package name are
 // passed over.
@@ -39,8 +40,8 @@ func (s *Store) Get(ctx context.Context, records []*claircore.IndexRecord, opts 
 		if err != nil {
 			return err
 		}
-		g := &getter{conn: c, constraints: constraints, byVersion: opts.VersionFiltering, dists: dists,
-			repos: map[int64]claircore.Repository{}, seen: map[lookup][]*claircore.Vulnerability{}, rows: map[int64]*claircore.Vulnerability{}}
+		g := &getter{conn: c, constraints: constraints, byVersion: opts.VersionFiltering, dists: dists, shared: newShared(c),
+			seen: map[lookup][]*claircore.Vulnerability{}, rows: map[int64]*claircore.Vulnerability{}}
 		for _, record := range records {
 			if ctx.Err() != nil {
 				return ctx.Err()
@@ -68,7 +69,7 @@ type getter struct {
 	constraints constraintSet
 	byVersion   bool
 	dists       []namedDist
-	repos       map[int64]claircore.Repository
+	shared      *shared
 	seen        map[lookup][]*claircore.Vulnerability
 	rows        map[int64]*claircore.Vulnerability // by id: a row is one object
 }
@@ -183,65 +184,111 @@ func (g *getter) query(q lookup, dists []int64) ([]*claircore.Vulnerability, err
 	if g.constraints.has(driver.PackageModule) {
 		and(`p.module = (SELECT ?)`, q.module)
 	}
-	if g.constraints.has(driver.RepositoryName) {
-		and(`(SELECT name FROM repo WHERE id = v.repo) = (SELECT ?)`, q.repo)
-	}
-	if g.constraints.has(driver.RepositoryKey) {
-		and(`(SELECT key FROM repo WHERE id = v.repo) = (SELECT ?)`, q.repoKey)
-	}
 	if g.constraints.has(driver.HasFixedInVersion) {
 		and(`v.fixed <> ''`)
 	}
 	if g.byVersion {
 		and(`v.range_kind = (SELECT ?) AND v.lower <= (SELECT ?) AND v.upper > (SELECT ?)`, q.versionKind, []byte(q.version), []byte(q.version))
 	}
-	return dbfile.List(g.conn, sql.String(), args, g.scan)
+	found, err := dbfile.List(g.conn, sql.String(), args, scanVuln)
+	if err != nil {
+		return nil, err
+	}
+	if found, err = g.keep(q, found); err != nil {
+		return nil, err
+	}
+	return g.vulnerabilities(found)
 }
 
-// scan reads a row, once.
-func (g *getter) scan(row dbfile.Row) (*claircore.Vulnerability, error) {
-	var (
-		id, dist, repo, severity, kind, archOp int64
-		issued                                 *int64
-		aliases                                string
-		v                                      = &claircore.Vulnerability{Package: &claircore.Package{}}
-		p                                      = v.Package
-	)
-	if err := row.Scan(&id, &v.Name, &v.Updater, &v.Description, &issued, &v.Links, &v.Severity, &severity, &aliases,
-		&p.Name, &kind, &p.Module, &p.Arch, &p.Version, &dist, &repo, &v.FixedInVersion, &archOp, &v.Invert); err != nil {
-		return nil, err
-	}
-	if known := g.rows[id]; known != nil {
-		return known, nil
-	}
-	v.ID = strconv.FormatInt(id, 10)
-	v.Issued = timeAt(issued)
-	v.NormalizedSeverity, v.ArchOperation, p.Kind = claircore.Severity(severity), claircore.ArchOp(archOp), types.PackageKind(kind)
-	if err := decodeAliases(aliases, v); err != nil {
-		return nil, err
-	}
-	if err := g.place(v, dist, repo); err != nil {
-		return nil, err
-	}
-	g.rows[id] = v
-	return v, nil
+const vulnColumns = `v.id, v.stream, v.first_op, v.end_op, v.advisory, v.package, v.dist, v.repo, v.fixed, v.arch_op, v.invert`
+
+// vuln is a row of the table of that name.
+type vuln struct {
+	id, stream, firstOp       int64
+	endOp                     *int64
+	advisory, pkg, dist, repo int64
+	fixed                     string
+	archOp, invert            int64
 }
 
-// place gives v copies of its distribution and repository: a matcher may keep them.
-func (g *getter) place(v *claircore.Vulnerability, dist, repo int64) error {
-	at, ok := slices.BinarySearchFunc(g.dists, dist, func(d namedDist, id int64) int { return int(d.id - id) })
+func scanVuln(row dbfile.Row) (v vuln, err error) {
+	err = row.Scan(&v.id, &v.stream, &v.firstOp, &v.endOp, &v.advisory, &v.pkg, &v.dist, &v.repo, &v.fixed, &v.archOp, &v.invert)
+	return v, err
+}
+
+// keep leaves the rows that are visible, and of a repository that was asked for.
+func (g *getter) keep(q lookup, rows []vuln) ([]vuln, error) {
+	byName, byKey := g.constraints.has(driver.RepositoryName), g.constraints.has(driver.RepositoryKey)
+	kept := rows[:0]
+	for _, v := range rows {
+		latest, err := g.shared.latest(v.stream)
+		if err != nil {
+			return nil, err
+		}
+		if v.firstOp > latest || v.endOp != nil && *v.endOp <= latest {
+			continue
+		}
+		if byName || byKey {
+			repo, err := g.shared.repo(v.repo)
+			if err != nil {
+				return nil, err
+			}
+			if byName && repo.Name != q.repo || byKey && repo.Key != q.repoKey {
+				continue
+			}
+		}
+		kept = append(kept, v)
+	}
+	return kept, nil
+}
+
+// vulnerabilities makes claircore's objects of the rows, each row's once.
+func (g *getter) vulnerabilities(rows []vuln) ([]*claircore.Vulnerability, error) {
+	if err := g.shared.loadAdvisories(rows); err != nil {
+		return nil, err
+	}
+	all := make([]*claircore.Vulnerability, len(rows))
+	for i := range rows {
+		known := g.rows[rows[i].id]
+		if known == nil {
+			var err error
+			if known, err = g.vulnerability(&rows[i]); err != nil {
+				return nil, err
+			}
+			g.rows[rows[i].id] = known
+		}
+		all[i] = known
+	}
+	return all, nil
+}
+
+func (g *getter) vulnerability(row *vuln) (*claircore.Vulnerability, error) {
+	a, ok := g.shared.advisories[row.advisory]
 	if !ok {
-		return fmt.Errorf("the distribution %d of vulnerability %s is missing", dist, v.ID)
+		return nil, fmt.Errorf("the advisory %d of vulnerability %d is missing", row.advisory, row.id)
+	}
+	v := &claircore.Vulnerability{
+		ID: strconv.FormatInt(row.id, 10), Name: a.name, Updater: a.updater, Description: a.description, Issued: a.issued, Links: a.links,
+		Severity: a.severity, NormalizedSeverity: a.normalized, FixedInVersion: row.fixed, ArchOperation: claircore.ArchOp(row.archOp), Invert: row.invert != 0}
+	if err := decodeAliases(a.aliases, v); err != nil {
+		return nil, err
+	}
+	return v, g.place(v, row)
+}
+
+// place gives v copies of its package, distribution and repository: a matcher may
+// keep them.
+func (g *getter) place(v *claircore.Vulnerability, row *vuln) error {
+	at, ok := slices.BinarySearchFunc(g.dists, row.dist, func(d namedDist, id int64) int { return int(d.id - id) })
+	if !ok {
+		return fmt.Errorf("the distribution %d of vulnerability %s is missing", row.dist, v.ID)
 	}
 	d := g.dists[at].Distribution
-	v.Dist = &d
-	r, ok := g.repos[repo]
-	if !ok {
-		if err := g.conn.Get(`SELECT name, key, uri FROM repo WHERE id = ?`, []any{repo}, &r.Name, &r.Key, &r.URI); err != nil {
-			return fmt.Errorf("the repository %d of vulnerability %s: %w", repo, v.ID, err)
-		}
-		g.repos[repo] = r
+	r, err := g.shared.repo(row.repo)
+	if err != nil {
+		return err
 	}
-	v.Repo = &r
-	return nil
+	p, err := g.shared.pkg(row.pkg)
+	v.Package, v.Dist, v.Repo = &p, &d, &r
+	return err
 }
