@@ -96,7 +96,7 @@ func forgetTags(c *dbfile.Conn, ids []int64, pace func()) error {
 }
 
 const selectEnrichment = `SELECT v.tags, v.data FROM enrichment_tag t JOIN enrichment v ON v.id = t.enrichment JOIN stream s ON s.id = v.stream
-	WHERE t.tag = ? AND s.name = ? AND s.kind = 'enrichment' AND ` + visible + ` ORDER BY v.id LIMIT 1`
+	WHERE t.tag = ? AND s.name = ? AND s.kind = 'enrichment' AND v.first_op <= s.latest AND (v.end_op IS NULL OR v.end_op > s.latest) ORDER BY v.id LIMIT 1`
 
 // GetEnrichment implements datastore.Enrichment: at most one record that has
 // one of the tags. claircore asks once for each vulnerability.

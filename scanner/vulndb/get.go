@@ -15,9 +15,6 @@ import (
 	"github.com/breakwater-registry/breakwater/scanner/dbfile"
 )
 
-// visible holds for the rows that are in the latest operation of their stream.
-const visible = `v.first_op <= s.latest AND (v.end_op IS NULL OR v.end_op > s.latest)`
-
 // What rows share is not joined but looked up once: a popular package has
 // thousands of them, and each join would search another table for every one.
 //
