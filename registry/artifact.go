@@ -29,7 +29,11 @@ func (g *Registry) PutArtifact(ctx context.Context, caller core.Caller, reposito
 		return err
 	}
 	m.Digest = digest.FromBytes(manifest).String()
-	return q.publish(m, nil, manifest)
+	known, err := g.app.MayPushBlob(ctx, caller, repository, m.Digest)
+	if err != nil {
+		return err
+	}
+	return q.publish(m, nil, manifest, known)
 }
 
 // putContent gives a small blob to the repository.

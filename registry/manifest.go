@@ -72,10 +72,11 @@ func (q *request) putManifest() error {
 		return err
 	}
 	m.Digest = d.String()
-	if err := q.readConfig(&m); err != nil {
+	known, err := q.prepare(&m)
+	if err != nil {
 		return err
 	}
-	if err := q.publish(m, tags, body); err != nil {
+	if err := q.publish(m, tags, body, known); err != nil {
 		return err
 	}
 	h := q.w.Header()
@@ -127,13 +128,10 @@ func (q *request) manifestNames(body []byte) (digest.Digest, []string, error) {
 	return want, tags, nil
 }
 
-// publish stores the bytes durably and then has the manifest published.
-func (q *request) publish(m core.Manifest, tags []string, body []byte) error {
+// publish stores the bytes durably and then has the manifest published; known
+// says that the registry may have the bytes already.
+func (q *request) publish(m core.Manifest, tags []string, body []byte, known bool) error {
 	file := core.Blob{Digest: m.Digest, Size: int64(len(body))}
-	known, err := q.app.HasBlob(q.ctx(), m.Digest)
-	if err != nil {
-		return err
-	}
 	if known {
 		_, err := q.app.PutManifest(q.ctx(), q.caller, q.repository, m, tags, file)
 		if !errors.Is(err, app.ErrFileVanished) {
@@ -154,29 +152,27 @@ func (q *request) publish(m core.Manifest, tags []string, body []byte) error {
 // platform.
 const MaxConfig = 4 << 20
 
-// readConfig takes the platform of an image from its config. A config that is
-// not there yet is found missing when the manifest is published; one that does
-// not parse leaves the platform unknown, as the media type promised nothing more.
-func (q *request) readConfig(m *core.Manifest) error {
-	if !IsImageConfig(m.ConfigType) {
-		return nil
+// prepare takes the platform of an image from its config, and says whether the
+// registry has a file of the manifest. A config that is not there yet is found
+// missing when the manifest is published; one that does not parse leaves the
+// platform unknown, as the media type promised nothing more.
+func (q *request) prepare(m *core.Manifest) (known bool, err error) {
+	config := ""
+	if IsImageConfig(m.ConfigType) {
+		config = m.Config
 	}
-	blob, err := q.app.BlobToUse(q.ctx(), q.caller, q.repository, m.Config)
-	if core.IsNotFound(err) || (err == nil && blob.Size > MaxConfig) {
-		return nil
+	known, file, err := q.app.ManifestFiles(q.ctx(), q.caller, q.repository, m.Digest, config)
+	if err != nil || file.ID == 0 || file.Size > MaxConfig {
+		return known, err
 	}
-	if err != nil {
-		return err
-	}
-	text, err := Content{q.blobs}.ReadBlob(q.ctx(), blob, MaxConfig)
+	text, err := Content{q.blobs}.ReadBlob(q.ctx(), file, MaxConfig)
 	if core.IsNotFound(err) {
-		return nil // its lease was over and it was collected just now
+		return known, nil // its lease was over and it was collected just now
 	}
-	if err != nil {
-		return err
+	if err == nil {
+		m.Platform = PlatformOf(text)
 	}
-	m.Platform = PlatformOf(text)
-	return nil
+	return known, err
 }
 
 // PlatformOf returns what an image with this config runs on, nil when the

@@ -37,16 +37,23 @@ func (a *App) MayPushBlob(ctx context.Context, c core.Caller, repository, digest
 		if _, err := s.pushable(repository); err != nil {
 			return err
 		}
-		if digest == "" {
-			return nil
-		}
-		_, err := s.LiveBlob(digest)
-		if has = err == nil; errors.Is(err, store.ErrNoRow) {
-			return nil
-		}
+		var err error
+		has, err = s.hasFile(digest)
 		return err
 	})
 	return has, err
+}
+
+// hasFile says whether there is a live file of the digest; there is none of "".
+func (s *session) hasFile(digest string) (bool, error) {
+	if digest == "" {
+		return false, nil
+	}
+	_, err := s.LiveBlob(digest)
+	if errors.Is(err, store.ErrNoRow) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // pushable authorises a push.
@@ -95,22 +102,30 @@ func (s *session) pullableBlob(repository, digest string, judged bool) (store.Li
 	return blob, whole(blob)
 }
 
-// BlobToUse returns the file of a blob that a manifest pushed by the caller may
-// refer to. It asks for the right to push, not to pull: a robot account may
-// have only the first.
-func (a *App) BlobToUse(ctx context.Context, c core.Caller, repository, digest string) (core.Blob, error) {
-	var blob store.LinkedBlob
-	err := a.view(ctx, c, func(s *session) error {
+// ManifestFiles looks up what the push of a manifest needs: whether the registry
+// holds a live file of its digest, and the file of the config that it names. That
+// is the zero Blob where config is empty or the repository does not have it. It
+// asks for the right to push, not to pull: a robot account may have only the first.
+func (a *App) ManifestFiles(ctx context.Context, c core.Caller, repository, digest, config string) (has bool, file core.Blob, err error) {
+	err = a.view(ctx, c, func(s *session) error {
 		if _, err := s.pushable(repository); err != nil {
 			return err
 		}
 		var err error
-		if blob, err = s.LinkedBlob(repository, digest); err != nil {
+		if has, err = s.hasFile(digest); err != nil || config == "" {
 			return err
 		}
-		return whole(blob)
+		blob, err := s.LinkedBlob(repository, config)
+		if errors.Is(err, store.ErrNoRow) {
+			return nil
+		}
+		if err == nil {
+			err = whole(blob)
+		}
+		file = blob.Blob
+		return err
 	})
-	return blob.Blob, err
+	return has, file, err
 }
 
 // StatBlob is Blob for a client that may be about to push: for one with the
@@ -244,19 +259,6 @@ func (a *App) DeleteBlob(ctx context.Context, c core.Caller, repository, digest 
 		}
 		return s.audit(act{operation: "delete", resourceType: "blob", resource: repository, project: project.ID, digest: digest})
 	})
-}
-
-// HasBlob says whether the registry holds a live file of the digest. It is for
-// the transport's own decisions: no client is told.
-func (a *App) HasBlob(ctx context.Context, digest string) (bool, error) {
-	err := a.store.View(ctx, func(tx *store.Tx) error {
-		_, err := tx.LiveBlob(digest)
-		return err
-	})
-	if errors.Is(err, store.ErrNoRow) {
-		return false, nil
-	}
-	return err == nil, err
 }
 
 // StoredBlob returns the live file of a digest; CodeNotFound when there is none.
