@@ -163,8 +163,10 @@ func (c *client) discard(r io.Reader) error {
 
 func digestOf(content []byte) string {
 	sum := sha256.Sum256(content)
-	return "sha256:" + hex.EncodeToString(sum[:])
+	return digestName(sum[:])
 }
+
+func digestName(sum []byte) string { return "sha256:" + hex.EncodeToString(sum) }
 
 func (c *client) path(parts ...string) string { return "/v2/" + c.repository + strings.Join(parts, "") }
 
@@ -252,7 +254,7 @@ func (l layers) next() (blob, error) {
 		return blob{}, err
 	}
 	_, _ = h.Write(end) // never fails
-	return blob{"sha256:" + hex.EncodeToString(h.Sum(nil)), content[:layerSize]}, nil
+	return blob{digestName(h.Sum(nil)), content[:layerSize]}, nil
 }
 
 // newImage makes an image of three random layers.

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -195,7 +194,7 @@ func (r *repeat) Read(p []byte) (int, error) {
 func (k *content) digest() (string, error) {
 	h := sha256.New()
 	_, err := io.CopyBuffer(h, k.reader(), make([]byte, 1<<20))
-	return "sha256:" + hex.EncodeToString(h.Sum(nil)), err
+	return digestName(h.Sum(nil)), err
 }
 
 // large uploads one large blob.

@@ -95,31 +95,30 @@ func (w window) summary() string {
 		name    string
 		timings []timing
 	}{{"GET", w.gets}, {"push", w.pushes}} {
-		sorted := durations(of.timings)
-		parts = append(parts, fmt.Sprintf("%d x %s, p50 %.2f ms, p99 %.2f ms", len(sorted), of.name,
-			milliseconds(percentile(sorted, 0.5)), milliseconds(percentile(sorted, 0.99))))
+		times := durations(of.timings)
+		parts = append(parts, fmt.Sprintf("%d x %s, p50 %.2f ms, p99 %.2f ms", len(times), of.name,
+			milliseconds(percentile(times, 0.5)), milliseconds(percentile(times, 0.99))))
 	}
 	return strings.Join(parts, "; ")
 }
 
 // durations returns how long the work took, sorted.
 func durations(timings []timing) []time.Duration {
-	sorted := make([]time.Duration, len(timings))
-	for i, t := range timings {
-		sorted[i] = t.took
-	}
-	slices.Sort(sorted)
-	return sorted
+	return sorted(timings, func(t timing) time.Duration { return t.took })
 }
 
 // late returns how long all work had to wait for a worker, sorted.
 func (w window) late() []time.Duration {
-	var sorted []time.Duration
-	for _, t := range slices.Concat(w.gets, w.pushes) {
-		sorted = append(sorted, t.late)
+	return sorted(slices.Concat(w.gets, w.pushes), func(t timing) time.Duration { return t.late })
+}
+
+func sorted(timings []timing, of func(timing) time.Duration) []time.Duration {
+	all := make([]time.Duration, len(timings))
+	for i, t := range timings {
+		all[i] = of(t)
 	}
-	slices.Sort(sorted)
-	return sorted
+	slices.Sort(all)
+	return all
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

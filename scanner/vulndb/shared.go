@@ -26,41 +26,37 @@ func newShared(c *dbfile.Conn) *shared {
 
 // latest returns the operation of a stream that readers see, 0 for none.
 func (s *shared) latest(stream int64) (int64, error) {
-	latest, ok := s.streams[stream]
-	if ok {
-		return latest, nil
-	}
-	if err := s.conn.Get(`SELECT latest FROM stream WHERE id = ?`, []any{stream}, &latest); err != nil {
-		return 0, fmt.Errorf("the stream %d: %w", stream, err)
-	}
-	s.streams[stream] = latest
-	return latest, nil
+	return once(s.streams, "stream", stream, func(latest *int64) error {
+		return s.conn.Get(`SELECT latest FROM stream WHERE id = ?`, []any{stream}, latest)
+	})
 }
 
 func (s *shared) repo(id int64) (claircore.Repository, error) {
-	r, ok := s.repos[id]
-	if ok {
-		return r, nil
-	}
-	if err := s.conn.Get(`SELECT name, key, uri FROM repo WHERE id = ?`, []any{id}, &r.Name, &r.Key, &r.URI); err != nil {
-		return r, fmt.Errorf("the repository %d: %w", id, err)
-	}
-	s.repos[id] = r
-	return r, nil
+	return once(s.repos, "repository", id, func(r *claircore.Repository) error {
+		return s.conn.Get(`SELECT name, key, uri FROM repo WHERE id = ?`, []any{id}, &r.Name, &r.Key, &r.URI)
+	})
 }
 
 func (s *shared) pkg(id int64) (claircore.Package, error) {
-	p, ok := s.packages[id]
+	return once(s.packages, "package", id, func(p *claircore.Package) error {
+		var kind int64
+		err := s.conn.Get(`SELECT name, kind, module, arch, version FROM package WHERE id = ?`, []any{id}, &p.Name, &kind, &p.Module, &p.Arch, &p.Version)
+		p.Kind = types.PackageKind(kind)
+		return err
+	})
+}
+
+// once returns the row of that id from memory, or reads and remembers it.
+func once[T any](known map[int64]T, what string, id int64, read func(*T) error) (T, error) {
+	v, ok := known[id]
 	if ok {
-		return p, nil
+		return v, nil
 	}
-	var kind int64
-	if err := s.conn.Get(`SELECT name, kind, module, arch, version FROM package WHERE id = ?`, []any{id}, &p.Name, &kind, &p.Module, &p.Arch, &p.Version); err != nil {
-		return p, fmt.Errorf("the package %d: %w", id, err)
+	if err := read(&v); err != nil {
+		return v, fmt.Errorf("the %s %d: %w", what, id, err)
 	}
-	p.Kind = types.PackageKind(kind)
-	s.packages[id] = p
-	return p, nil
+	known[id] = v
+	return v, nil
 }
 
 // advisory is what all rows of one vulnerability have in common.
