@@ -48,10 +48,10 @@ func (s *shared) pkg(id int64) (claircore.Package, error) {
 
 // once returns the row of that id from memory, or reads and remembers it.
 func once[T any](known map[int64]T, what string, id int64, read func(*T) error) (T, error) {
-	v, ok := known[id]
-	if ok {
+	if v, ok := known[id]; ok {
 		return v, nil
 	}
+	var v T // apart from the one above, which stays off the heap
 	if err := read(&v); err != nil {
 		return v, fmt.Errorf("the %s %d: %w", what, id, err)
 	}
